@@ -1,0 +1,230 @@
+package tsdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/storage"
+
+	"signalbox/internal/fault"
+	"signalbox/internal/tenant"
+	"signalbox/internal/vfs"
+)
+
+// Options is what the program hands in. Zero values work in tests.
+type Options struct {
+	Logger   *slog.Logger                   // nil: discard
+	Registry prometheus.Registerer          // nil: a private one
+	FS       vfs.FS                         // nil: the real one; Prometheus' TSDB itself always writes to the real disk
+	Limits   func(tenant.ID) Limits         // nil: DefaultLimits for everybody
+	OnOpen   func(tenant.ID, time.Duration) // nil: nothing; called after a tenant's store was opened and replayed
+}
+
+// DB is the metrics store of one data folder. Its methods may be called from
+// any goroutine. It satisfies storage.AppendableV2,
+// storage.SampleAndChunkQueryable and storage.ExemplarQueryable; all of them
+// take the tenant from a context.
+type DB struct {
+	dir     string
+	cfg     Config
+	opts    Options
+	log     *slog.Logger
+	fs      vfs.FS
+	metrics *metrics
+	lock    io.Closer
+	space   *spaceGuard
+
+	stop chan struct{}
+	wg   sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		tenants map[tenant.ID]*tenantStore // only grows
+		closed  bool
+	}
+}
+
+var (
+	_ storage.AppendableV2            = (*DB)(nil)
+	_ storage.SampleAndChunkQueryable = (*DB)(nil)
+	_ storage.ExemplarQueryable       = (*DB)(nil)
+)
+
+const (
+	tenantsDir = "tenants"
+	lockFile   = "lock"
+)
+
+// Open locks dir, opens the store of every tenant found there and replays its
+// log. It fails when another process holds the folder.
+func Open(dir string, cfg Config, opts Options) (*DB, error) {
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	if opts.FS == nil {
+		opts.FS = vfs.OS{}
+	}
+	if opts.Limits == nil {
+		opts.Limits = func(tenant.ID) Limits { return DefaultLimits() }
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	db := &DB{
+		dir: dir, cfg: cfg, opts: opts,
+		log:  opts.Logger.With("component", "tsdb"),
+		fs:   opts.FS,
+		stop: make(chan struct{}),
+	}
+	db.mu.tenants = map[tenant.ID]*tenantStore{}
+	if err := db.fs.MkdirAll(filepath.Join(dir, tenantsDir)); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	if db.lock, err = db.fs.Lock(filepath.Join(dir, lockFile)); err != nil {
+		return nil, fmt.Errorf("data folder %s (storage.path): %w", dir, err)
+	}
+	db.metrics = newMetrics(opts.Registry, db)
+	db.space = newSpaceGuard(db.fs, dir, cfg.MinFreeBytes)
+	if err := db.openTenants(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	db.wg.Go(db.mendLoop)
+	return db, nil
+}
+
+func (db *DB) openTenants() error {
+	names, err := db.fs.List(filepath.Join(db.dir, tenantsDir))
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	for _, name := range names {
+		id, err := tenant.Parse(name)
+		if err != nil {
+			db.log.Warn("ignoring a folder that is no tenant", "folder", name, "err", err)
+			continue
+		}
+		if _, err := db.tenant(id, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tenant returns the store of id. When it does not exist, it is made if create
+// is set and nil is returned otherwise.
+func (db *DB) tenant(id tenant.ID, create bool) (*tenantStore, error) {
+	db.mu.Lock()
+	if db.mu.closed {
+		db.mu.Unlock()
+		return nil, fault.New(fault.Unavailable, "the store is closed")
+	}
+	t := db.mu.tenants[id]
+	if t == nil && create {
+		if len(db.mu.tenants) >= db.cfg.MaxTenants && db.cfg.MaxTenants > 0 {
+			db.mu.Unlock()
+			return nil, fault.Refuse("tenant_limit", "tenant %s is new and there are %d already; raise storage.max_tenants", id, db.cfg.MaxTenants)
+		}
+		t = newTenantStore(db, id)
+		db.mu.tenants[id] = t
+	}
+	db.mu.Unlock()
+	if t == nil {
+		return nil, nil
+	}
+	return t, t.open()
+}
+
+// all returns the stores that exist, in no order.
+func (db *DB) all() []*tenantStore {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	ts := make([]*tenantStore, 0, len(db.mu.tenants))
+	for _, t := range db.mu.tenants {
+		ts = append(ts, t)
+	}
+	return ts
+}
+
+// AppenderV2 returns an appender for the tenant of ctx. An error (unknown
+// tenant characters, a full disk) is returned by its first Append.
+func (db *DB) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	a, err := db.appender(ctx)
+	if err != nil {
+		return failedAppender{err}
+	}
+	return a
+}
+
+func (db *DB) appender(ctx context.Context) (storage.AppenderV2, error) {
+	id, err := tenant.One(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.space.check(); err != nil {
+		return nil, err
+	}
+	t, err := db.tenant(id, true)
+	if err != nil {
+		return nil, err
+	}
+	return t.appender(ctx)
+}
+
+// ApplyLimits takes over changed limits (retention included) for all tenants.
+func (db *DB) ApplyLimits() error {
+	var errs []error
+	for _, t := range db.all() {
+		errs = append(errs, t.applyLimits())
+	}
+	return errors.Join(errs...)
+}
+
+// mendLoop reopens stores whose log could not be written, once it can again.
+func (db *DB) mendLoop() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-db.stop:
+			return
+		case <-tick.C:
+		}
+		if db.space.check() != nil {
+			continue
+		}
+		for _, t := range db.all() {
+			t.mend()
+		}
+	}
+}
+
+// Close closes every store and gives up the folder. Queriers and appenders must
+// be closed before.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	was := db.mu.closed
+	db.mu.closed = true
+	db.mu.Unlock()
+	if was {
+		return nil
+	}
+	close(db.stop)
+	db.wg.Wait()
+	var errs []error
+	for _, t := range db.all() {
+		errs = append(errs, t.close())
+	}
+	if db.metrics != nil {
+		db.metrics.unregister()
+	}
+	errs = append(errs, db.lock.Close())
+	return errors.Join(errs...)
+}
