@@ -47,6 +47,7 @@ type DB struct {
 	mu struct {
 		sync.Mutex
 		tenants map[tenant.ID]*tenantStore // only grows
+		loaded  bool                       // all tenants of the folder are open
 		closed  bool
 	}
 }
@@ -62,8 +63,8 @@ const (
 	lockFile   = "lock"
 )
 
-// Open locks dir, opens the store of every tenant found there and replays its
-// log. It fails when another process holds the folder.
+// Open locks dir and returns a DB that answers Unavailable until Load is done.
+// It fails when another process holds the folder.
 func Open(dir string, cfg Config, opts Options) (*DB, error) {
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
@@ -93,14 +94,14 @@ func Open(dir string, cfg Config, opts Options) (*DB, error) {
 	}
 	db.metrics = newMetrics(opts.Registry, db)
 	db.space = newSpaceGuard(db.fs, dir, cfg.MinFreeBytes)
-	if err := db.openTenants(); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	db.wg.Go(db.mendLoop)
 	return db, nil
 }
 
-func (db *DB) openTenants() error {
+// Load opens the store of every tenant in the folder and replays its log. It
+// may take minutes after a crash with millions of series; Close ends it early,
+// after the tenant that it is at.
+func (db *DB) Load() error {
 	names, err := db.fs.List(filepath.Join(db.dir, tenantsDir))
 	if err != nil {
 		return fmt.Errorf("list tenants: %w", err)
@@ -111,12 +112,28 @@ func (db *DB) openTenants() error {
 			db.log.Warn("ignoring a folder that is no tenant", "folder", name, "err", err)
 			continue
 		}
-		if _, err := db.tenant(id, true); err != nil {
+		db.mu.Lock()
+		t := newTenantStore(db, id)
+		closed := db.mu.closed
+		if !closed {
+			db.mu.tenants[id] = t
+		}
+		db.mu.Unlock()
+		if closed {
+			return errClosed
+		}
+		if err := t.open(); err != nil {
 			return err
 		}
 	}
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.mu.loaded = true
 	return nil
 }
+
+// errLoading answers requests that come before Load is done.
+var errLoading = fault.New(fault.Unavailable, "starting: the write-ahead log is being read").WithRetryAfter(2 * time.Second)
 
 // tenant returns the store of id. When it does not exist, it is made if create
 // is set and nil is returned otherwise.
@@ -124,7 +141,11 @@ func (db *DB) tenant(id tenant.ID, create bool) (*tenantStore, error) {
 	db.mu.Lock()
 	if db.mu.closed {
 		db.mu.Unlock()
-		return nil, fault.New(fault.Unavailable, "the store is closed")
+		return nil, errClosed
+	}
+	if !db.mu.loaded {
+		db.mu.Unlock()
+		return nil, errLoading
 	}
 	t := db.mu.tenants[id]
 	if t == nil && create {

@@ -39,6 +39,7 @@ func open(t *testing.T, dir string, edit func(*Config), opts Options) *DB {
 	db, err := Open(dir, cfg, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	require.NoError(t, db.Load())
 	return db
 }
 
@@ -396,6 +397,17 @@ func TestLimitsAreReloaded(t *testing.T) {
 	_, err := app.Append(0, labels.FromStrings("__name__", "n"), 0, time.Now().UnixMilli(), 1, nil, nil, storage.AOptions{})
 	require.Equal(t, "series_limit", fault.ReasonOf(err))
 	require.NoError(t, app.Rollback())
+}
+
+func TestBeforeLoadItAnswersUnavailable(t *testing.T) {
+	db, err := Open(t.TempDir(), DefaultConfig(), Options{})
+	require.NoError(t, err)
+	defer db.Close()
+	_, err = db.AppenderV2(context.Background()).Append(0, labels.FromStrings("__name__", "m"), 0, 1, 1, nil, nil, storage.AOptions{})
+	require.Equal(t, fault.Unavailable, fault.ClassOf(err))
+	require.Positive(t, fault.RetryAfter(err))
+	_, err = db.Metadata(context.Background(), "")
+	require.Equal(t, fault.Unavailable, fault.ClassOf(err))
 }
 
 func TestClosedStoreAnswersUnavailable(t *testing.T) {

@@ -28,6 +28,11 @@ func (e metadataEntry) clone() metadataEntry {
 	}}
 }
 
+// size is about what the entry takes in the journal.
+func (e metadataEntry) size() int {
+	return metadataHeader + len(e.family) + len(e.meta.Type) + len(e.meta.Unit) + len(e.meta.Help) + 4
+}
+
 // Bounds on what senders can make us remember.
 const (
 	maxFamilies    = 200_000
@@ -213,8 +218,9 @@ func (s *metadataStore) putLocked(e metadataEntry) {
 	if slices.Contains(have, e.meta) {
 		return
 	}
-	s.live += metadataHeader + len(e.family) + len(e.meta.Type) + len(e.meta.Unit) + len(e.meta.Help) + 4
+	s.live += e.size()
 	if len(have) == maxPerFamily {
+		s.live -= metadataEntry{e.family, have[0]}.size()
 		have = slices.Clone(have[1:])
 	}
 	s.by[e.family] = append(slices.Clip(have), e.meta)

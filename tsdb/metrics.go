@@ -10,6 +10,7 @@ import (
 type metrics struct {
 	reg         prometheus.Registerer
 	logFailures *prometheus.CounterVec
+	logRepairs  *prometheus.CounterVec
 	all         []prometheus.Collector
 }
 
@@ -23,8 +24,12 @@ func newMetrics(reg prometheus.Registerer, db *DB) *metrics {
 			Name: "signalbox_tsdb_log_failures_total",
 			Help: "Times that the write-ahead log could not be written and the store stopped taking writes.",
 		}, []string{"tenant"}),
+		logRepairs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "signalbox_tsdb_log_repairs_total",
+			Help: "Times that a write-ahead log had a damaged end when its store was opened and was cut there.",
+		}, []string{"tenant"}),
 	}
-	m.all = []prometheus.Collector{m.logFailures, newStoreCollector(db)}
+	m.all = []prometheus.Collector{m.logFailures, m.logRepairs, newStoreCollector(db)}
 	for _, c := range m.all {
 		reg.MustRegister(c)
 	}
@@ -137,14 +142,20 @@ func emit(out chan<- prometheus.Metric, f *dto.MetricFamily, id string) {
 
 // gaugeOf reads one gauge of a registry, 0 when it is not there.
 func gaugeOf(reg *prometheus.Registry, name string) float64 {
-	fams, err := reg.Gather()
-	if err != nil && len(fams) == 0 {
-		return 0
-	}
+	return firstOf(reg, name).GetGauge().GetValue()
+}
+
+// counterOf reads one counter of a registry, 0 when it is not there.
+func counterOf(reg *prometheus.Registry, name string) float64 {
+	return firstOf(reg, name).GetCounter().GetValue()
+}
+
+func firstOf(reg *prometheus.Registry, name string) *dto.Metric {
+	fams, _ := reg.Gather() // what could be gathered is returned beside the error
 	for _, f := range fams {
 		if f.GetName() == name && len(f.GetMetric()) > 0 {
-			return f.GetMetric()[0].GetGauge().GetValue()
+			return f.GetMetric()[0]
 		}
 	}
-	return 0
+	return nil
 }

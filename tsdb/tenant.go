@@ -113,24 +113,20 @@ func (t *tenantStore) openLocked() error {
 	gen := t.mu.gen
 	t.mu.Unlock()
 
-	reg := prometheus.NewRegistry()
-	watch := &logWatch{Registerer: reg}
-	t.series.reset()
-	pdb, err := promtsdb.Open(t.metricsDir(), t.db.log.With("tenant", t.id), watch, t.options(), promtsdb.NewDBStats())
+	s, err := t.openHealthy(gen)
 	if err != nil {
-		return fault.New(fault.Unavailable, "open store of tenant %s: %w", t.id, err)
+		return err
 	}
 	if t.db.cfg.WALSync == SyncAlways {
 		// The names of the folders must survive a power cut before anything in them is promised.
 		for _, d := range []string{t.metricsDir(), t.dir, filepath.Dir(t.dir), t.db.dir} {
 			if err := t.db.fs.SyncPath(d); err != nil {
-				return errors.Join(fault.New(fault.Unavailable, "open store of tenant %s: %w", t.id, err), pdb.Close())
+				return errors.Join(fault.New(fault.Unavailable, "open store of tenant %s: %w", t.id, err), s.close())
 			}
 		}
 	}
 	t.series.enforce(t.limits)
-	s := &openStore{DB: pdb, gen: gen, reg: reg, wal: watch}
-	watch.start()
+	s.wal.start()
 	if t.db.cfg.WALSync == SyncAlways {
 		s.sync = newGroupCommit(t.db.fs, t.metricsDir())
 	}
@@ -138,11 +134,38 @@ func (t *tenantStore) openLocked() error {
 	t.mu.head, t.mu.failed, t.mu.gated = s, nil, false
 	t.mu.Unlock()
 	took := time.Since(start)
-	t.db.log.Info("store opened", "tenant", t.id, "series", pdb.Head().NumSeries(), "blocks", len(pdb.Blocks()), "took", took.Round(time.Millisecond))
+	t.db.log.Info("store opened", "tenant", t.id, "series", s.Head().NumSeries(), "blocks", len(s.Blocks()), "took", took.Round(time.Millisecond))
 	if t.db.opts.OnOpen != nil {
 		t.db.opts.OnOpen(t.id, took)
 	}
 	return nil
+}
+
+// openTries bounds how often a store with a damaged log is opened.
+const openTries = 4
+
+// openHealthy opens Prometheus' TSDB, and again when it found damage in its
+// log: it repairs the log of in-order samples, but leaves that of late samples
+// unread in the same opening, and acknowledged samples would be missing.
+func (t *tenantStore) openHealthy(gen uint64) (*openStore, error) {
+	for try := 1; ; try++ {
+		reg := prometheus.NewRegistry()
+		watch := &logWatch{Registerer: reg}
+		t.series.reset()
+		pdb, err := promtsdb.Open(t.metricsDir(), t.db.log.With("tenant", t.id), watch, t.options(), promtsdb.NewDBStats())
+		if err != nil {
+			return nil, fault.New(fault.Unavailable, "open store of tenant %s: %w", t.id, err)
+		}
+		s := &openStore{DB: pdb, gen: gen, reg: reg, wal: watch}
+		if counterOf(reg, "prometheus_tsdb_wal_corruptions_total") == 0 || try == openTries {
+			return s, nil
+		}
+		t.db.metrics.logRepairs.WithLabelValues(string(t.id)).Inc()
+		t.db.log.Warn("the write-ahead log had a damaged end, as a crash leaves it; it was cut there and is read again", "tenant", t.id)
+		if err := s.close(); err != nil {
+			return nil, fault.New(fault.Unavailable, "reopen store of tenant %s: %w", t.id, err)
+		}
+	}
 }
 
 // maxBlock is the longest block that compaction makes, as Prometheus has it.
