@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -188,13 +189,7 @@ func addStat(ss []Stat, name string, n uint64) []Stat {
 
 func topStats(ss []Stat, limit int) []Stat {
 	slices.SortStableFunc(ss, func(a, b Stat) int {
-		switch {
-		case a.Count > b.Count:
-			return -1
-		case a.Count < b.Count:
-			return 1
-		}
-		return 0
+		return cmp.Compare(b.Count, a.Count)
 	})
 	return ss[:min(len(ss), limit)]
 }
@@ -210,7 +205,7 @@ type Block struct {
 	Sources          []string
 }
 
-// Blocks lists the blocks of the tenants of ctx.
+// Blocks lists the blocks of the tenants of ctx, the oldest first.
 func (db *DB) Blocks(ctx context.Context) ([]Block, error) {
 	var out []Block
 	err := db.each(ctx, func(s *openStore) error {
@@ -227,5 +222,6 @@ func (db *DB) Blocks(ctx context.Context) ([]Block, error) {
 		}
 		return nil
 	})
+	slices.SortFunc(out, func(a, b Block) int { return cmp.Compare(a.MinTime, b.MinTime) })
 	return out, err
 }

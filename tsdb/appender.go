@@ -1,8 +1,10 @@
 package tsdb
 
 import (
+	"context"
 	"errors"
 
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -35,8 +37,10 @@ type appender struct {
 	t    *tenantStore
 	s    *openStore
 	app  storage.AppenderV2
-	meta []metadataEntry // new or changed, written to the journal at commit
-	last metadataEntry   // the last one looked at: a family's series come together
+	ctx  context.Context  // for exemplars' appender, which is opened when the first one comes alone
+	late storage.Appender // exemplars that came without their sample; nil when there are none
+	meta []metadataEntry  // new or changed, written to the journal at commit
+	last metadataEntry    // the last one looked at: a family's series come together
 	done bool
 }
 
@@ -59,6 +63,29 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, ts int64,
 		a.noteMetadata(ls, opts)
 	}
 	return outerRef(a.s.gen, got), err
+}
+
+// AppendExemplar implements storage.ExemplarAppender: an exemplar of a series
+// whose sample came in another request. The series must exist.
+func (a *appender) AppendExemplar(ref storage.SeriesRef, ls labels.Labels, e exemplar.Exemplar) (storage.SeriesRef, error) {
+	ref = innerRef(a.s.gen, ref)
+	if ref == 0 && ls.IsEmpty() {
+		return 0, errUnknownRef
+	}
+	if a.late == nil {
+		a.late = a.s.Appender(a.ctx)
+	}
+	got, err := a.late.AppendExemplar(ref, ls, e)
+	if err != nil {
+		if got == 0 && ls.IsEmpty() {
+			return 0, errUnknownRef
+		}
+		return 0, fault.Refuse("invalid_exemplar", "exemplar of series %s: %w", ls, err)
+	}
+	if got == 0 {
+		return 0, nil // a duplicate, which the library passes over in silence
+	}
+	return outerRef(a.s.gen, got), nil
 }
 
 func (a *appender) noteMetadata(ls labels.Labels, opts storage.AOptions) {
@@ -89,13 +116,18 @@ func (a *appender) Commit() error {
 	a.done = true
 	defer a.t.release()
 	if err := a.t.writable(); err != nil {
-		return errors.Join(err, a.app.Rollback())
+		return errors.Join(err, a.app.Rollback(), a.rollbackLate())
 	}
 	if err := a.t.metadata.add(a.meta); err != nil {
-		return errors.Join(fault.New(fault.Unavailable, "tenant %s: %w", a.t.id, err).WithRetryAfter(mendPause), a.app.Rollback())
+		return errors.Join(fault.New(fault.Unavailable, "tenant %s: %w", a.t.id, err).WithRetryAfter(mendPause), a.app.Rollback(), a.rollbackLate())
 	}
 	if err := a.app.Commit(); err != nil {
-		return a.t.fail(err)
+		return errors.Join(a.t.fail(err), a.rollbackLate())
+	}
+	if a.late != nil {
+		if err := a.late.Commit(); err != nil {
+			return a.t.fail(err)
+		}
 	}
 	if a.s.wal.failed() {
 		return a.t.fail(errors.New("a write failed; see the line logged before"))
@@ -115,7 +147,7 @@ func (a *appender) Rollback() error {
 	}
 	a.done = true
 	defer a.t.release()
-	err := a.app.Rollback()
+	err := errors.Join(a.app.Rollback(), a.rollbackLate())
 	if a.s.wal.failed() {
 		// Series made by this appender are in memory but not in the log.
 		return a.t.fail(errors.New("a write failed during rollback"))
@@ -124,6 +156,13 @@ func (a *appender) Rollback() error {
 		return a.t.fail(err)
 	}
 	return nil
+}
+
+func (a *appender) rollbackLate() error {
+	if a.late == nil {
+		return nil
+	}
+	return a.late.Rollback()
 }
 
 // failedAppender refuses everything with one error.

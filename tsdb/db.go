@@ -99,9 +99,9 @@ func Open(dir string, cfg Config, opts Options) (*DB, error) {
 }
 
 // Load opens the store of every tenant in the folder and replays its log. It
-// may take minutes after a crash with millions of series; Close ends it early,
-// after the tenant that it is at.
-func (db *DB) Load() error {
+// may take minutes after a crash with millions of series; the end of ctx or
+// Close ends it early, after the tenant that it is at.
+func (db *DB) Load(ctx context.Context) error {
 	names, err := db.fs.List(filepath.Join(db.dir, tenantsDir))
 	if err != nil {
 		return fmt.Errorf("list tenants: %w", err)
@@ -111,6 +111,9 @@ func (db *DB) Load() error {
 		if err != nil {
 			db.log.Warn("ignoring a folder that is no tenant", "folder", name, "err", err)
 			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read the write-ahead logs: %w", err)
 		}
 		db.mu.Lock()
 		t := newTenantStore(db, id)

@@ -39,7 +39,7 @@ func open(t *testing.T, dir string, edit func(*Config), opts Options) *DB {
 	db, err := Open(dir, cfg, opts)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	require.NoError(t, db.Load())
+	require.NoError(t, db.Load(context.Background()))
 	return db
 }
 
@@ -215,6 +215,15 @@ func TestHistogramsExemplarsAndLateSamples(t *testing.T) {
 	require.ErrorAs(t, err, new(histogram.Error))
 	require.NoError(t, app.Commit())
 
+	// One more comes alone, after its sample, as Prometheus' remote write sends them.
+	lone := exemplar.Exemplar{Labels: labels.FromStrings("trace_id", "def"), Value: 4, Ts: now + 1, HasTs: true}
+	app = db.AppenderV2(ctx)
+	_, err = app.(storage.ExemplarAppender).AppendExemplar(0, labels.FromStrings("__name__", "never seen"), lone)
+	require.Error(t, err)
+	_, err = app.(storage.ExemplarAppender).AppendExemplar(0, ls, lone)
+	require.NoError(t, err)
+	require.NoError(t, app.Commit())
+
 	check := func(db *DB) {
 		q, err := db.Querier(0, math.MaxInt64)
 		require.NoError(t, err)
@@ -230,7 +239,9 @@ func TestHistogramsExemplarsAndLateSamples(t *testing.T) {
 		es, err := eq.Select(0, now+1, []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, "__name__", "h")})
 		require.NoError(t, err)
 		require.Len(t, es, 1)
+		require.Len(t, es[0].Exemplars, 2)
 		require.True(t, ex.Equals(es[0].Exemplars[0]))
+		require.True(t, lone.Equals(es[0].Exemplars[1]))
 	}
 	check(db)
 

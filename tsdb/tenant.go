@@ -270,7 +270,7 @@ func (t *tenantStore) appender(ctx context.Context) (storage.AppenderV2, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &appender{t: t, s: s, app: s.AppenderV2(ctx)}, nil
+	return &appender{t: t, s: s, ctx: ctx, app: s.AppenderV2(ctx)}, nil
 }
 
 // mend reopens a failed store. Reads in progress finish first; new ones are

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -146,6 +147,26 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 		return 0, a.refuse(err)
 	}
 	a.stop = err
+	return 0, err
+}
+
+// AppendExemplar implements storage.ExemplarAppender where the store does.
+func (a *appender) AppendExemplar(ref storage.SeriesRef, ls labels.Labels, e exemplar.Exemplar) (storage.SeriesRef, error) {
+	if a.stop != nil {
+		return 0, a.stop
+	}
+	x, ok := a.app.(storage.ExemplarAppender)
+	if !ok {
+		a.note("exemplar", 1)
+		return 0, fault.Refuse("exemplar", "the store takes no exemplar without its sample")
+	}
+	got, err := x.AppendExemplar(ref, ls, e)
+	if err == nil {
+		return got, nil
+	}
+	if err = Classify(err); fault.Is(err, fault.Invalid) && fault.ReasonOf(err) != "unknown_ref" {
+		a.note("exemplar", 1)
+	}
 	return 0, err
 }
 

@@ -82,6 +82,9 @@ var sentinels = []struct {
 }{
 	{storage.ErrOutOfOrderSample, "out_of_order"},
 	{storage.ErrOutOfOrderExemplar, "out_of_order_exemplar"},
+	{storage.ErrExemplarLabelLength, "exemplar_labels_too_long"},
+	{storage.ErrDuplicateExemplar, "duplicate_exemplar"},
+	{storage.ErrExemplarsDisabled, "exemplars_disabled"},
 	{storage.ErrDuplicateSampleForTimestamp, "duplicate_timestamp"},
 	{storage.ErrTooOldSample, "too_old"},
 	{storage.ErrOutOfBounds, "out_of_bounds"},

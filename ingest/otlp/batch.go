@@ -1,0 +1,131 @@
+package otlp
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
+	"github.com/prometheus/prometheus/util/annotations"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+
+	"signalbox/internal/fault"
+	"signalbox/internal/tenant"
+)
+
+// batch is the working set of one request. It is pooled: release gives it back
+// without any reference to the request's data.
+type batch struct {
+	h        *Handler
+	conv     *prometheusremotewrite.PrometheusConverter
+	rec      recorder
+	tx       *deltaTx // nil when the request has no delta metric that is added up
+	received int      // data points seen
+	refusals tally
+}
+
+func newBatch(h *Handler) *batch {
+	b := &batch{h: h, conv: prometheusremotewrite.NewPrometheusConverter(nil)}
+	b.rec.init(h)
+	return b
+}
+
+func (b *batch) release() {
+	b.conv.Reset(nil)
+	b.rec.reset()
+	b.refusals.reset()
+	b.received, b.tx = 0, nil
+	b.h.batches.Put(b)
+}
+
+// store checks, translates and commits md. An error means that nothing is in
+// the sink and that no delta stream has moved.
+func (b *batch) store(ctx context.Context, id tenant.ID, md pmetric.Metrics) (err error) {
+	if b.h.cfg.Delta == DeltaCumulative {
+		if b.tx, err = b.h.deltas.begin(ctx, id, md); err != nil {
+			return err
+		}
+	}
+	defer func() { b.tx.end(err == nil) }()
+
+	app := b.h.sink.AppenderV2(ctx)
+	b.rec.begin(app, &b.refusals)
+	b.conv.Reset(&b.rec)
+	if err := b.translate(ctx, md); err != nil {
+		if rerr := app.Rollback(); rerr != nil {
+			b.h.log.Error("rollback failed", "err", rerr)
+		}
+		return err
+	}
+	return app.Commit()
+}
+
+// translate appends md resource by resource, so that the recorder can tell the
+// samples of points from those of target_info.
+func (b *batch) translate(ctx context.Context, md pmetric.Metrics) error {
+	all := md.ResourceMetrics()
+	if all.Len() == 1 {
+		return b.resource(ctx, md)
+	}
+	for i := range all.Len() {
+		one := pmetric.NewMetrics()
+		all.At(i).MoveTo(one.ResourceMetrics().AppendEmpty())
+		if err := b.resource(ctx, one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// resource handles metrics that have exactly one resource.
+func (b *batch) resource(ctx context.Context, md pmetric.Metrics) error {
+	b.rec.plan = b.rec.plan[:0]
+	b.check(md.ResourceMetrics().At(0))
+	if len(b.rec.plan) == 0 {
+		return nil
+	}
+	b.rec.beginResource()
+	annots, err := b.conv.FromMetrics(ctx, md, b.h.settings)
+	b.warn(annots)
+	if b.rec.fatal != nil {
+		return b.rec.fatal
+	}
+	if cerr := ctx.Err(); cerr != nil {
+		return cerr
+	}
+	if left := len(b.rec.plan) - b.rec.next; left > 0 {
+		// The checks let something through that the translation refuses.
+		refusal := fault.Refuse("untranslatable", "cannot be translated: %w", translationError(err))
+		for range left {
+			b.refusals.add("", refusal)
+		}
+		b.h.log.Warn("translation refused points that passed the checks", "points", left, "err", err)
+	}
+	return nil
+}
+
+func translationError(err error) error {
+	if err == nil {
+		return errors.New("no sample was produced")
+	}
+	return err
+}
+
+func (b *batch) warn(annots annotations.Annotations) {
+	for category, n := range prometheusremotewrite.CountWarningsByCategory(annots) {
+		b.h.m.warnings.WithLabelValues(string(category)).Add(float64(n))
+	}
+}
+
+// count publishes the tallies of a request that was stored.
+func (b *batch) count() {
+	m := b.h.m
+	for _, r := range b.refusals.reasons {
+		m.refused.WithLabelValues(r.reason).Add(float64(r.points))
+	}
+	accepted := b.received - b.refusals.points
+	if accepted > 0 {
+		m.accepted.Add(float64(accepted))
+		m.success.Set(float64(time.Now().UnixMilli()) / 1000)
+	}
+}

@@ -1,0 +1,9 @@
+package telemetry
+
+import (
+	"testing"
+
+	"signalbox/internal/testkit"
+)
+
+func TestMain(m *testing.M) { testkit.VerifyLeaks(m) }

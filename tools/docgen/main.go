@@ -1,0 +1,35 @@
+// Command docgen rewrites the pages of docs/generated from the sources:
+//
+//	go run ./tools/docgen
+//
+// Each page is compared by a test next to what it describes, so a page that
+// drifted fails the build. docgen runs those tests with -update.
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+)
+
+// pages are the tests that own the pages.
+var pages = []struct{ file, pkg, test string }{
+	{"config.md", "./tools/docgen/pages", "^TestConfigPage$"},
+	{"flags.md", "./cmd/signalbox", "^TestFlagsPage$"},
+	{"metrics.md", "./internal/app", "^TestMetricsPage$"},
+}
+
+func main() {
+	failed := false
+	for _, p := range pages {
+		cmd := exec.Command("go", "test", p.pkg, "-count=1", "-run", p.test, "-update")
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintf(os.Stderr, "docgen: %s: %v\n", p.file, err)
+			failed = true
+		}
+	}
+	if failed {
+		os.Exit(1)
+	}
+}
