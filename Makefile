@@ -7,6 +7,9 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 PKG     ?= ./...
 FUZZTIME ?= 5s
 
+# One static binary; and one set of compiled packages for building and testing.
+export CGO_ENABLED = 0
+
 .PHONY: help run build test check race unit e2e fuzz vet fmt lint layers docs cross bench bench-diff clean
 
 help: ## list the targets
@@ -16,7 +19,7 @@ run: build ## build and serve with defaults, data in ./signalbox-data
 	./bin/signalbox serve
 
 build: ## build bin/signalbox, one static binary
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
+	$(GO) build -ldflags '$(LDFLAGS)' -o bin/signalbox ./cmd/signalbox
 
 test: fmt vet race e2e fuzz cross ## everything CI runs
 
@@ -50,8 +53,8 @@ docs: ## write docs/generated and deps.txt anew
 	$(GO) run ./tools/docgen
 
 cross: ## the other platforms we release for
-	CGO_ENABLED=0 GOOS=linux  GOARCH=arm64 $(GO) build -trimpath -o /dev/null ./cmd/signalbox
-	CGO_ENABLED=0 GOOS=darwin GOARCH=arm64 $(GO) build -trimpath -o /dev/null ./cmd/signalbox
+	GOOS=linux  GOARCH=arm64 $(GO) build -o /dev/null ./cmd/signalbox
+	GOOS=darwin GOARCH=arm64 $(GO) build -o /dev/null ./cmd/signalbox
 
 bench: ## ten counts of the benchmarks of PKG into bench/out/<commit>.txt
 	@mkdir -p bench/out

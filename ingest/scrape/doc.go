@@ -23,7 +23,7 @@
 //	docker, dockerswarm     1.1 MB  included
 //	ec2, lightsail, ecs, rds, msk,
 //	elasticache (one package)       7.2 MB  included
-//	kubernetes                     24.7 MB  when plugins_kubernetes.go imports it
+//	kubernetes                     24.7 MB  included
 //	all the others                          left out, unmeasured: azure,
 //	                                digitalocean, eureka, gce, hetzner, ionos,
 //	                                kuma, linode, marathon, nerve, nomad, oci,

@@ -1,6 +1,5 @@
 package scrape
 
 // Kubernetes discovery is by far the heaviest plugin (a typed client for the
-// whole API). It is worth it: Kubernetes users cannot do without. The import
-// waits for the modules it needs in go.mod.
-// import _ "github.com/prometheus/prometheus/discovery/kubernetes" // Register kubernetes_sd_configs.
+// whole API). It is worth it: Kubernetes users cannot do without.
+import _ "github.com/prometheus/prometheus/discovery/kubernetes" // Register kubernetes_sd_configs.

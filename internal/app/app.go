@@ -129,7 +129,9 @@ func (a *App) makeServer(cfg *config.Config) (err error) {
 	door.Register(a.server.OTLPHTTP())
 	door.RegisterGRPC(a.server.GRPC())
 	door.RegisterGRPC(a.server.OTLPGRPC())
-	a.makeAPI(cfg).Register(a.server)
+	prom := a.makeAPI(cfg)
+	prom.Register(a.server)
+	prom.RegisterSystem(a.server.System())
 	a.registerPages(a.server.System())
 
 	through := otlp.New(a.admit.Door("collector"), cfg.OTLP.Config, otlp.Options{Logger: a.opts.Logger, LookbackDelta: cfg.Query.LookbackDelta})

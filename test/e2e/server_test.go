@@ -45,7 +45,7 @@ func run(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "signalbox")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/signalbox")
+	build := exec.Command("go", "build", "-o", binary, "../../cmd/signalbox") // as `make build` does
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build: %w\n%s", err, out)

@@ -12,7 +12,7 @@ func (a *API) adminOnly(h http.HandlerFunc) http.HandlerFunc {
 		switch {
 		case !a.cfg.EnableAdmin:
 			a.metrics.refused.WithLabelValues("disabled").Inc()
-			failure(w, http.StatusInternalServerError, errUnavailable, "admin APIs disabled (prometheus_api.enable_admin)")
+			failure(w, http.StatusInternalServerError, errUnavailable, "admin APIs disabled (api.enable_admin)")
 		case a.opts.Admin == nil:
 			failure(w, http.StatusInternalServerError, errUnavailable, "this store has no admin API")
 		default:

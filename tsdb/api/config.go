@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Config is what an operator may write under `prometheus_api`.
+// Config is what an operator may write under `api`.
 type Config struct {
 	// Allow deleting series, cleaning tombstones and snapshots over HTTP.
 	EnableAdmin bool `yaml:"enable_admin"`

@@ -14,6 +14,11 @@ import (
 func (a *API) registerEdge(mux httpserver.Mux) {
 	mux.Handle("/federate", a.endpoint(get, a.whenReady(a.withForm(a.federate))))
 	mux.Handle("/version", a.endpoint(get, a.version))
+}
+
+// RegisterSystem puts up what belongs to no tenant and must answer under any
+// load: health, readiness, reload and stop.
+func (a *API) RegisterSystem(mux httpserver.Mux) {
 	mux.Handle("/-/healthy", a.endpoint(get, func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = fmt.Fprintln(w, "Signalbox is Healthy.")
 	}))
@@ -38,7 +43,7 @@ func (a *API) lifecycleAllowed(w http.ResponseWriter, hooked bool) bool {
 		return true
 	}
 	a.metrics.refused.WithLabelValues("disabled").Inc()
-	http.Error(w, "Lifecycle API is not enabled (prometheus_api.enable_lifecycle).", http.StatusForbidden)
+	http.Error(w, "Lifecycle API is not enabled (api.enable_lifecycle).", http.StatusForbidden)
 	return false
 }
 

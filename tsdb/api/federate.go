@@ -119,7 +119,7 @@ func (a *API) newestSamples(r *http.Request, sets [][]*labels.Matcher, format ex
 		sample.name, sample.lset = name, s.Labels()
 		out = append(out, sample)
 		if len(out) > a.cfg.FederateMaxSeries {
-			return nil, fault.Refuse("federate_max_series", "the selectors match more series than prometheus_api.federate_max_series (%d)", a.cfg.FederateMaxSeries)
+			return nil, fault.Refuse("federate_max_series", "the selectors match more series than api.federate_max_series (%d)", a.cfg.FederateMaxSeries)
 		}
 	}
 	if err := merged.Err(); err != nil {

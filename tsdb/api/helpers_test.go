@@ -63,6 +63,7 @@ func serveStore(t *testing.T, db *tsdb.DB, change func(*Config, *promql.Config, 
 	s.api = New(cfg, opts)
 	mux := http.NewServeMux()
 	s.api.Register(mux)
+	s.api.RegisterSystem(mux)
 	s.Server = httptest.NewServer(withTenant(mux))
 	t.Cleanup(s.Close)
 	return s

@@ -53,7 +53,7 @@ func (a *API) readRequest(r *http.Request) (raw []byte, queries int, err error) 
 		return nil, 0, fault.New(fault.Invalid, "the body is not snappy: %w", err)
 	}
 	if int64(n) > a.cfg.MaxBodyBytes {
-		return nil, 0, fault.New(fault.Invalid, "%w: %d bytes after decompression, the limit is %d (prometheus_api.max_body_bytes)",
+		return nil, 0, fault.New(fault.Invalid, "%w: %d bytes after decompression, the limit is %d (api.max_body_bytes)",
 			httpserver.ErrTooLarge, n, a.cfg.MaxBodyBytes)
 	}
 	plain, err := s2.Decode(nil, raw)
@@ -65,7 +65,7 @@ func (a *API) readRequest(r *http.Request) (raw []byte, queries int, err error) 
 		return nil, 0, fault.New(fault.Invalid, "the body is not a ReadRequest: %w", err)
 	}
 	if n := len(req.Queries); n > a.cfg.RemoteReadMaxQueries {
-		return nil, 0, fault.New(fault.Invalid, "%d queries, the limit is %d (prometheus_api.remote_read_max_queries)", n, a.cfg.RemoteReadMaxQueries)
+		return nil, 0, fault.New(fault.Invalid, "%d queries, the limit is %d (api.remote_read_max_queries)", n, a.cfg.RemoteReadMaxQueries)
 	}
 	for i, q := range req.Queries {
 		if err := checkReadQuery(q); err != nil {
