@@ -63,16 +63,24 @@ func (db *DB) Metadata(ctx context.Context, metric string) (map[string][]metadat
 // Delete marks the samples of matching series between mint and maxt (Unix
 // milliseconds, both included) as deleted. CleanTombstones frees their space.
 func (db *DB) Delete(ctx context.Context, mint, maxt int64, ms ...*labels.Matcher) error {
-	return db.each(ctx, func(s *openStore) error { return s.Delete(ctx, mint, maxt, ms...) })
+	return db.each(ctx, func(t *tenantStore, s *openStore) error {
+		if err := t.writable(); err != nil {
+			return err
+		}
+		if err := s.Delete(ctx, mint, maxt, ms...); err != nil {
+			return err
+		}
+		return s.logged(t)
+	})
 }
 
 // CleanTombstones rewrites blocks without what was deleted.
 func (db *DB) CleanTombstones(ctx context.Context) error {
-	return db.each(ctx, func(s *openStore) error { return s.CleanTombstones() })
+	return db.each(ctx, func(_ *tenantStore, s *openStore) error { return s.CleanTombstones() })
 }
 
 // each calls f with the store of each tenant of ctx that has data.
-func (db *DB) each(ctx context.Context, f func(*openStore) error) error {
+func (db *DB) each(ctx context.Context, f func(*tenantStore, *openStore) error) error {
 	for _, id := range tenant.All(ctx) {
 		t, err := db.tenant(id, false)
 		if err != nil {
@@ -85,7 +93,7 @@ func (db *DB) each(ctx context.Context, f func(*openStore) error) error {
 		if err != nil {
 			return err
 		}
-		err = f(s)
+		err = f(t, s)
 		t.release()
 		if err != nil {
 			return fmt.Errorf("tenant %s: %w", id, err)
@@ -150,7 +158,7 @@ type Stats struct {
 // __name__.
 func (db *DB) Stats(ctx context.Context, label string, limit int) (Stats, error) {
 	out := Stats{MinTime: math.MaxInt64, MaxTime: math.MinInt64}
-	err := db.each(ctx, func(s *openStore) error {
+	err := db.each(ctx, func(_ *tenantStore, s *openStore) error {
 		st := s.Head().Stats(label, limit)
 		out.MinTime, out.MaxTime = min(out.MinTime, st.MinTime), max(out.MaxTime, st.MaxTime)
 		out.Series += st.NumSeries
@@ -208,7 +216,7 @@ type Block struct {
 // Blocks lists the blocks of the tenants of ctx, the oldest first.
 func (db *DB) Blocks(ctx context.Context) ([]Block, error) {
 	var out []Block
-	err := db.each(ctx, func(s *openStore) error {
+	err := db.each(ctx, func(_ *tenantStore, s *openStore) error {
 		for _, m := range s.BlockMetas() {
 			b := Block{
 				ULID: m.ULID.String(), MinTime: m.MinTime, MaxTime: m.MaxTime,

@@ -34,14 +34,17 @@ var errUnknownRef = fault.Refuse("unknown_ref", "unknown series reference")
 
 // appender writes one request of one tenant. It is used by one goroutine.
 type appender struct {
-	t    *tenantStore
-	s    *openStore
-	app  storage.AppenderV2
-	ctx  context.Context  // for exemplars' appender, which is opened when the first one comes alone
-	late storage.Appender // exemplars that came without their sample; nil when there are none
-	meta []metadataEntry  // new or changed, written to the journal at commit
-	last metadataEntry    // the last one looked at: a family's series come together
-	done bool
+	t     *tenantStore
+	s     *openStore
+	app   storage.AppenderV2
+	ctx   context.Context    // for exemplars' appender, which is opened when the first one comes alone
+	maker storage.AppenderV2 // makes new series (births.go); nil when there are none, or none left to log
+	born  *birth
+	waits []*birth
+	late  storage.Appender // exemplars that came without their sample; nil when there are none
+	meta  []metadataEntry  // new or changed, written to the journal at commit
+	last  metadataEntry    // the last one looked at: a family's series come together
+	done  bool
 }
 
 // Append implements storage.AppenderV2. Besides Prometheus' errors for samples
@@ -52,7 +55,13 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, ts int64,
 	if ref == 0 && ls.IsEmpty() {
 		return 0, errUnknownRef
 	}
-	got, err := a.app.Append(ref, ls, st, ts, v, h, fh, opts)
+	var got storage.SeriesRef
+	var err error
+	if ref == 0 {
+		got, err = a.appendNew(ls, st, ts, v, h, fh, opts)
+	} else {
+		got, err = a.app.Append(ref, ls, st, ts, v, h, fh, opts)
+	}
 	if err != nil && got == 0 {
 		if ls.IsEmpty() && errors.Is(err, promErrInvalidSample) {
 			return 0, errUnknownRef
@@ -71,6 +80,10 @@ func (a *appender) AppendExemplar(ref storage.SeriesRef, ls labels.Labels, e exe
 	ref = innerRef(a.s.gen, ref)
 	if ref == 0 && ls.IsEmpty() {
 		return 0, errUnknownRef
+	}
+	if _, ok := a.s.Head().AppendableMinValidTime(); !ok {
+		// An empty head would take the exemplar's time for its own.
+		return 0, fault.Refuse("invalid_exemplar", "exemplar of series %s, which does not exist", ls)
 	}
 	if a.late == nil {
 		a.late = a.s.Appender(a.ctx)
@@ -93,7 +106,7 @@ func (a *appender) noteMetadata(ls labels.Labels, opts storage.AOptions) {
 	if family == "" {
 		family = ls.Get(labels.MetricName)
 	}
-	if family == "" || a.last.family == family && a.last.meta == opts.Metadata {
+	if family == "" || len(family) > maxMetaText || a.last.family == family && a.last.meta == opts.Metadata {
 		return
 	}
 	if !a.t.metadata.known(family, opts.Metadata) {
@@ -115,7 +128,10 @@ func (a *appender) Commit() error {
 	}
 	a.done = true
 	defer a.t.release()
-	if err := a.t.writable(); err != nil {
+	if err := a.logBirths(); err != nil {
+		return errors.Join(a.t.fail(err), a.app.Rollback(), a.rollbackLate())
+	}
+	if err := errors.Join(a.t.writable(), a.awaitBirths()); err != nil {
 		return errors.Join(err, a.app.Rollback(), a.rollbackLate())
 	}
 	if err := a.t.metadata.add(a.meta); err != nil {
@@ -129,12 +145,18 @@ func (a *appender) Commit() error {
 			return a.t.fail(err)
 		}
 	}
-	if a.s.wal.failed() {
-		return a.t.fail(errors.New("a write failed; see the line logged before"))
+	return a.s.logged(a.t)
+}
+
+// logged returns nil when everything written so far is in the log, and on disk
+// where wal_sync asks for that. Otherwise the store takes no more writes.
+func (s *openStore) logged(t *tenantStore) error {
+	if s.wal.failed() {
+		return t.fail(errors.New("a write failed; see the line logged before"))
 	}
-	if a.s.sync != nil {
-		if err := a.s.sync.wait(); err != nil {
-			return a.t.fail(err)
+	if s.sync != nil {
+		if err := s.sync.wait(); err != nil {
+			return t.fail(err)
 		}
 	}
 	return nil
@@ -147,7 +169,7 @@ func (a *appender) Rollback() error {
 	}
 	a.done = true
 	defer a.t.release()
-	err := errors.Join(a.app.Rollback(), a.rollbackLate())
+	err := errors.Join(a.logBirths(), a.app.Rollback(), a.rollbackLate())
 	if a.s.wal.failed() {
 		// Series made by this appender are in memory but not in the log.
 		return a.t.fail(errors.New("a write failed during rollback"))

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,6 +44,7 @@ type DB struct {
 
 	stop chan struct{}
 	wg   sync.WaitGroup
+	gens atomic.Uint64 // openings of stores so far
 
 	mu struct {
 		sync.Mutex
@@ -86,7 +88,7 @@ func Open(dir string, cfg Config, opts Options) (*DB, error) {
 		stop: make(chan struct{}),
 	}
 	db.mu.tenants = map[tenant.ID]*tenantStore{}
-	if err := db.fs.MkdirAll(filepath.Join(dir, tenantsDir)); err != nil {
+	if err := vfs.MkdirAllSync(db.fs, filepath.Join(dir, tenantsDir)); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if db.lock, err = db.fs.Lock(filepath.Join(dir, lockFile)); err != nil {
@@ -164,6 +166,17 @@ func (db *DB) tenant(id tenant.ID, create bool) (*tenantStore, error) {
 		return nil, nil
 	}
 	return t, t.open()
+}
+
+// nextGeneration numbers an opening of a store. The number is part of every
+// series reference and no two stores share one, so a reference can never be
+// taken for one of another opening, or of another tenant.
+func (db *DB) nextGeneration() uint64 {
+	for {
+		if g := db.gens.Add(1); g&(1<<(64-genShift)-1) != 0 {
+			return g
+		}
+	}
 }
 
 // all returns the stores that exist, in no order.

@@ -195,6 +195,40 @@ func TestReferencesAreSafeToKeep(t *testing.T) {
 	require.Equal(t, 3, count(read(t, db, ctx)))
 }
 
+func TestSeriesOfTwoRequestsAtOnceSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	db := open(t, dir, nil, Options{})
+	ctx := context.Background()
+	now := time.Now().UnixMilli()
+	for round := range int64(3) { // the first meets an empty head
+		ls := labels.FromStrings("__name__", "m", "round", fmt.Sprint(round))
+		first, second := db.AppenderV2(ctx), db.AppenderV2(ctx)
+		_, err := first.Append(0, ls, 0, now, float64(now), nil, nil, storage.AOptions{})
+		require.NoError(t, err)
+		_, err = second.Append(0, ls, 0, now+1, float64(now+1), nil, nil, storage.AOptions{})
+		require.NoError(t, err)
+		done := make(chan error, 1)
+		go func() { done <- second.Commit() }()
+		select { // give it the time to be wrong
+		case err = <-done:
+			done <- err
+		case <-time.After(20 * time.Millisecond):
+		}
+		if round == 1 {
+			require.NoError(t, first.Rollback())
+		} else {
+			require.NoError(t, first.Commit())
+		}
+		require.NoError(t, <-done)
+	}
+	require.NoError(t, db.Close())
+	db = open(t, dir, nil, Options{})
+	for round := range 3 {
+		require.Contains(t, read(t, db, ctx)[labels.FromStrings("__name__", "m", "round", fmt.Sprint(round)).String()],
+			point{now + 1, math.Float64bits(float64(now + 1))}, "what the second was told is stored")
+	}
+}
+
 func TestHistogramsExemplarsAndLateSamples(t *testing.T) {
 	dir := t.TempDir()
 	db := open(t, dir, nil, Options{})

@@ -38,6 +38,7 @@ const (
 	maxFamilies    = 200_000
 	maxPerFamily   = 8 // different texts of one family; the newest are kept
 	maxMetaText    = 4 << 10
+	maxMetaBytes   = 64 << 20 // of all entries together
 	metadataMagic  = "SBMETA1\n"
 	metadataHeader = 8 // length and checksum before each record
 )
@@ -46,14 +47,15 @@ const (
 // (docs/storage-metrics.md), written before the samples that came with it are
 // acknowledged.
 type metadataStore struct {
-	disk  vfs.FS
-	name  string
-	sync  bool
-	mu    sync.RWMutex
-	file  vfs.File
-	by    map[string][]metadata.Metadata // newest last
-	bytes int                            // of the journal
-	live  int                            // bytes the journal would have without what was replaced
+	disk   vfs.FS
+	name   string
+	sync   bool
+	mu     sync.RWMutex
+	file   vfs.File
+	by     map[string][]metadata.Metadata // newest last
+	bytes  int                            // of the journal
+	closed bool
+	live   int // bytes the journal would have without what was replaced
 }
 
 // openMetadata reads the journal and drops what is behind the first damage,
@@ -138,8 +140,14 @@ func appendMetadata(dst []byte, e metadataEntry) []byte {
 func (s *metadataStore) known(family string, m metadata.Metadata) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	have, ok := s.by[family]
-	return slices.Contains(have, cut(m)) || !ok && len(s.by) >= maxFamilies
+	return slices.Contains(s.by[family], cut(m)) || s.fullLocked(metadataEntry{family, m})
+}
+
+// fullLocked reports whether there is no room for an entry: what comes then is
+// left out, because metadata are a help and no data.
+func (s *metadataStore) fullLocked(e metadataEntry) bool {
+	_, ok := s.by[e.family]
+	return !ok && len(s.by) >= maxFamilies || s.live+e.size() > maxMetaBytes
 }
 
 // cut shortens a text that nobody would read.
@@ -170,10 +178,13 @@ func (s *metadataStore) add(es []metadataEntry) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return errClosed
+	}
 	var rec []byte
 	for _, e := range es {
 		e.meta = cut(e.meta)
-		if slices.Contains(s.by[e.family], e.meta) || s.by[e.family] == nil && len(s.by) >= maxFamilies {
+		if slices.Contains(s.by[e.family], e.meta) || s.fullLocked(e) {
 			continue
 		}
 		rec = appendMetadata(rec, e)
@@ -194,8 +205,9 @@ func (s *metadataStore) add(es []metadataEntry) error {
 	}
 	s.bytes += len(rec)
 	for _, e := range es {
-		e.meta = cut(e.meta)
-		s.putLocked(e)
+		if e.meta = cut(e.meta); !s.fullLocked(e) {
+			s.putLocked(e)
+		}
 	}
 	if s.bytes > 2*s.live+1<<16 {
 		return s.rewriteLocked()
@@ -275,6 +287,7 @@ func (s *metadataStore) snapshot(family string, into map[string][]metadata.Metad
 func (s *metadataStore) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.closed = true
 	if s.file == nil {
 		return nil
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/annotations"
 
 	"signalbox/internal/tenant"
@@ -166,28 +165,22 @@ func (q *querier) Select(ctx context.Context, sorted bool, hints *storage.Select
 		}
 		return one.Select(ctx, sorted, hints, ms...)
 	}
-	var all []storage.Series
-	var warn annotations.Annotations
+	var sets []storage.SeriesSet
 	for _, id := range ids {
 		one, ok, err := q.of(id)
 		if err != nil {
 			return storage.ErrSeriesSet(err)
 		}
-		if !ok {
-			continue
-		}
-		set := one.Select(ctx, false, hints, rest...)
-		for set.Next() {
-			s := set.At()
-			all = append(all, tenantSeries{s, withTenant(s.Labels(), id)})
-		}
-		warn.Merge(set.Warnings())
-		if err := set.Err(); err != nil {
-			return storage.ErrSeriesSet(err)
+		if ok {
+			sets = append(sets, &tenantSet{one.Select(ctx, sorted, hints, rest...), id})
 		}
 	}
-	slices.SortFunc(all, func(a, b storage.Series) int { return labels.Compare(a.Labels(), b.Labels()) })
-	return &seriesList{series: all, at: -1, warn: warn}
+	if !sorted {
+		return &chain{sets: sets}
+	}
+	// Sorted sets stay sorted under one more label but for names that sort before
+	// it and that not all series have; the order is for people, so that will do.
+	return storage.NewMergeSeriesSet(sets, 0, storage.ChainedSeriesMerge)
 }
 
 type chunkQuerier struct {
@@ -220,6 +213,18 @@ func withTenant(ls labels.Labels, id tenant.ID) labels.Labels {
 	return b.Labels()
 }
 
+// tenantSet is the series of one tenant, with its label.
+type tenantSet struct {
+	storage.SeriesSet
+	id tenant.ID
+}
+
+// At implements storage.SeriesSet.
+func (s *tenantSet) At() storage.Series {
+	in := s.SeriesSet.At()
+	return tenantSeries{in, withTenant(in.Labels(), s.id)}
+}
+
 // tenantSeries is a series under labels with its tenant.
 type tenantSeries struct {
 	storage.Series
@@ -228,20 +233,40 @@ type tenantSeries struct {
 
 func (s tenantSeries) Labels() labels.Labels { return s.ls }
 
-// Iterator implements storage.Series.
-func (s tenantSeries) Iterator(it chunkenc.Iterator) chunkenc.Iterator { return s.Series.Iterator(it) }
-
-// seriesList is a storage.SeriesSet over a slice.
-type seriesList struct {
-	series []storage.Series
-	at     int
-	warn   annotations.Annotations
+// chain is one set after the other.
+type chain struct {
+	sets []storage.SeriesSet
+	at   int
 }
 
-func (l *seriesList) Next() bool                        { l.at++; return l.at < len(l.series) }
-func (l *seriesList) At() storage.Series                { return l.series[l.at] }
-func (*seriesList) Err() error                          { return nil }
-func (l *seriesList) Warnings() annotations.Annotations { return l.warn }
+func (c *chain) Next() bool {
+	for ; c.at < len(c.sets); c.at++ {
+		if c.sets[c.at].Next() {
+			return true
+		}
+		if c.sets[c.at].Err() != nil {
+			return false
+		}
+	}
+	return false
+}
+
+func (c *chain) At() storage.Series { return c.sets[c.at].At() }
+
+func (c *chain) Err() error {
+	if c.at < len(c.sets) {
+		return c.sets[c.at].Err()
+	}
+	return nil
+}
+
+func (c *chain) Warnings() annotations.Annotations {
+	var all annotations.Annotations
+	for _, s := range c.sets {
+		all.Merge(s.Warnings())
+	}
+	return all
+}
 
 // ExemplarQuerier returns a querier over the exemplars of the tenants of ctx.
 func (db *DB) ExemplarQuerier(ctx context.Context) (storage.ExemplarQuerier, error) {

@@ -27,7 +27,7 @@ type groupCommit struct {
 		next   *syncRound // the round that has not begun
 		closed bool
 	}
-	synced map[string]string // dir to the last segment whose predecessors are synced; owned by run
+	synced map[string]string // dir to the last segment whose predecessors are synced; owned by run until its end
 }
 
 type syncRound struct {
@@ -147,6 +147,46 @@ func (g *groupCommit) close() error {
 	if r := g.mu.next; r != nil {
 		r.err = errClosed
 		close(r.done)
+	}
+	return nil
+}
+
+// behind lists the log segments that may hold bytes that no sync has reached.
+// It may be called on nil and after close.
+func (g *groupCommit) behind() []string {
+	if g == nil {
+		return nil
+	}
+	var out []string
+	for _, dir := range g.dirs {
+		names, err := g.disk.List(dir)
+		if err != nil {
+			continue
+		}
+		for _, n := range names {
+			if isSegment(n) && n >= g.synced[dir] {
+				out = append(out, filepath.Join(dir, n))
+			}
+		}
+	}
+	return out
+}
+
+// rewriteSegments writes files anew. After a failed sync the kernel shows bytes
+// that it could not write and forgets that it could not: syncing them again
+// would be believed and wrong.
+func rewriteSegments(disk vfs.FS, names []string) error {
+	for _, n := range names {
+		data, err := vfs.ReadFile(disk, n)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := vfs.WriteFileAtomic(disk, n, data); err != nil {
+			return err
+		}
 	}
 	return nil
 }

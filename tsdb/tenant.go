@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -39,7 +40,6 @@ type tenantStore struct {
 		idle   sync.Cond  // signalled when users falls to 0
 		head   *openStore // nil before the first open and while it is reopened
 		failed error      // why writes are refused
-		gen    uint64     // openings so far; part of every series reference
 		users  int        // queriers and appenders in use
 		gated  bool       // new users are turned away so that the store can be closed
 		closed bool
@@ -53,6 +53,8 @@ type openStore struct {
 	reg  *prometheus.Registry
 	wal  *logWatch
 	sync *groupCommit // nil unless wal_sync is always
+
+	births births
 }
 
 func newTenantStore(db *DB, id tenant.ID) *tenantStore {
@@ -108,11 +110,7 @@ func (t *tenantStore) openLocked() error {
 		}
 		t.metadata = m
 	}
-	t.mu.Lock()
-	t.mu.gen++
-	gen := t.mu.gen
-	t.mu.Unlock()
-
+	gen := t.db.nextGeneration()
 	s, err := t.openHealthy(gen)
 	if err != nil {
 		return err
@@ -133,6 +131,10 @@ func (t *tenantStore) openLocked() error {
 	t.mu.Lock()
 	t.mu.head, t.mu.failed, t.mu.gated = s, nil, false
 	t.mu.Unlock()
+	// A reload that came meanwhile passed this store over.
+	if err := t.applyLimits(); err != nil {
+		t.db.log.Warn("limits of a store that was just opened", "tenant", t.id, "err", err)
+	}
 	took := time.Since(start)
 	t.db.log.Info("store opened", "tenant", t.id, "series", s.Head().NumSeries(), "blocks", len(s.Blocks()), "took", took.Round(time.Millisecond))
 	if t.db.opts.OnOpen != nil {
@@ -192,11 +194,12 @@ func (t *tenantStore) options() *promtsdb.Options {
 	return o
 }
 
-// applyLimits hands changed retention to the running store.
+// applyLimits hands changed retention to the running store. One that is not
+// open takes the limits when it opens.
 func (t *tenantStore) applyLimits() error {
 	s, err := t.acquire()
-	if err != nil || s == nil {
-		return err
+	if err != nil {
+		return nil //nolint:nilerr // see above
 	}
 	defer t.release()
 	lim := t.limits()
@@ -273,26 +276,35 @@ func (t *tenantStore) appender(ctx context.Context) (storage.AppenderV2, error) 
 	return &appender{t: t, s: s, ctx: ctx, app: s.AppenderV2(ctx)}, nil
 }
 
-// mend reopens a failed store. Reads in progress finish first; new ones are
-// turned away meanwhile, because the old store's files are about to be unmapped.
+// mendWait bounds how long reads in progress may hold up a mending.
+const mendWait = 10 * time.Second
+
+// mend reopens a failed store once the disk takes writes. Reads in progress
+// finish first; new ones are turned away meanwhile, because the old store's
+// files are about to be unmapped.
 func (t *tenantStore) mend() {
 	t.openMu.Lock()
 	defer t.openMu.Unlock()
 	t.mu.Lock()
-	if t.mu.failed == nil || t.mu.closed {
-		t.mu.Unlock()
+	failed := t.mu.failed != nil && !t.mu.closed
+	t.mu.Unlock()
+	// The old store serves reads for as long as a new one could not be opened;
+	// and closing it writes, which the library does not survive on a full disk.
+	if !failed || t.probe() != nil {
 		return
 	}
-	t.mu.gated = true
-	for t.mu.users > 0 {
-		t.mu.idle.Wait()
+	s, ok := t.takeOut()
+	if !ok {
+		return // busy; at the next tick
 	}
-	s := t.mu.head
-	t.mu.head = nil
-	t.mu.Unlock()
 	if s != nil {
+		resync := s.sync.behind()
 		if err := s.close(); err != nil {
 			t.db.log.Warn("closing a failed store", "tenant", t.id, "err", err)
+		}
+		if err := rewriteSegments(t.db.fs, resync); err != nil {
+			t.db.log.Error("the log of a failed store cannot be made safe", "tenant", t.id, "err", err)
+			return
 		}
 	}
 	if err := t.openLocked(); err != nil {
@@ -300,6 +312,44 @@ func (t *tenantStore) mend() {
 		return
 	}
 	t.db.log.Info("store mended: writes are accepted again", "tenant", t.id)
+}
+
+// takeOut turns new users away, waits for those there are, and returns the
+// store, nil when an earlier mending took it. ok is false when they took too long.
+func (t *tenantStore) takeOut() (s *openStore, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.gated = true
+	late := false
+	timer := time.AfterFunc(mendWait, func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		late = true
+		t.mu.idle.Broadcast()
+	})
+	defer timer.Stop()
+	for t.mu.users > 0 && !late {
+		t.mu.idle.Wait()
+	}
+	if t.mu.users > 0 {
+		t.mu.gated = false
+		return nil, false
+	}
+	s = t.mu.head
+	t.mu.head = nil
+	return s, true
+}
+
+// probe tells whether the disk takes writes, by writing through package os as
+// the library does.
+func (t *tenantStore) probe() error {
+	name := filepath.Join(t.dir, "probe.tmp")
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, 1<<20))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(name))
 }
 
 func (s *openStore) close() error {

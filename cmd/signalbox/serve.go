@@ -146,10 +146,14 @@ func (s *server) signal(sig os.Signal) bool {
 
 // wait waits for Start, which was told to end, unless a second signal comes.
 func (s *server) wait(up <-chan error) error {
+	limit := time.NewTimer(s.grace)
+	defer limit.Stop()
 	for {
 		select {
 		case <-up:
 			return nil // why it ended is known: it was told to
+		case <-limit.C:
+			return errors.New("the write-ahead log was still being read; ended without waiting, which loses nothing")
 		case sig := <-s.sigs:
 			if sig != syscall.SIGHUP {
 				return fmt.Errorf("stopped at once by a second signal (%s)", sig)

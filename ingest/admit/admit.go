@@ -3,6 +3,8 @@ package admit
 import (
 	"context"
 	"errors"
+	"maps"
+	"math"
 	"sync"
 	"time"
 
@@ -53,7 +55,8 @@ func (d *door) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	}
 	now := time.Now()
 	l := d.a.limits(id)
-	ap := &appender{door: d, app: app, id: id, limits: l, newest: 1<<63 - 1, oldest: -1 << 63, now: now}
+	// Far enough from the ends that a store may add and subtract.
+	ap := &appender{door: d, app: app, id: id, limits: l, newest: math.MaxInt64 / 2, oldest: math.MinInt64 / 2}
 	if l.MaxSampleAhead > 0 {
 		ap.newest = now.Add(l.MaxSampleAhead).UnixMilli()
 	}
@@ -66,6 +69,10 @@ func (d *door) AppenderV2(ctx context.Context) storage.AppenderV2 {
 	return ap
 }
 
+// maxBuckets is how many are kept before those that are full are dropped: a
+// tenant's name costs its sender nothing.
+const maxBuckets = 10_000
+
 // bucket returns the tenant's token bucket, brought up to date with its limits.
 func (a *Admitter) bucket(id tenant.ID, l Limits) *rate.Limiter {
 	burst := max(l.SamplesBurst, int(l.SamplesPerSecond), 1)
@@ -73,6 +80,10 @@ func (a *Admitter) bucket(id tenant.ID, l Limits) *rate.Limiter {
 	defer a.mu.Unlock()
 	b := a.buckets[id]
 	if b == nil {
+		if len(a.buckets) >= maxBuckets {
+			// A full bucket is as good as a new one.
+			maps.DeleteFunc(a.buckets, func(_ tenant.ID, b *rate.Limiter) bool { return b.Tokens() >= float64(b.Burst()) })
+		}
 		b = rate.NewLimiter(rate.Limit(l.SamplesPerSecond), burst)
 		a.buckets[id] = b
 	}
@@ -92,10 +103,11 @@ type appender struct {
 	id             tenant.ID
 	limits         Limits
 	oldest, newest int64 // Unix milliseconds
-	now            time.Time
 	bucket         *rate.Limiter
-	tokens         int   // taken from the bucket and not used yet
+	tokens         int   // reserved and not used yet
+	taken          int   // reserved by this request
 	stop           error // why the request as a whole fails
+	done           bool  // Commit or Rollback was called
 
 	received, accepted int
 	refused            map[string]int
@@ -121,8 +133,7 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	}
 	if a.bucket != nil {
 		if err := a.take(); err != nil {
-			a.stop = err
-			return 0, err
+			return 0, a.halt(err)
 		}
 	}
 	got, err := a.app.Append(ref, ls, st, t, v, h, fh, opts)
@@ -142,18 +153,36 @@ func (a *appender) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, 
 	if fault.ReasonOf(err) == "unknown_ref" {
 		return 0, err // the door comes again with labels
 	}
-	a.received++
-	if fault.Is(err, fault.Invalid) {
-		return 0, a.refuse(err)
+	if !fault.Is(err, fault.Invalid) {
+		return 0, a.halt(err)
 	}
+	a.received++
+	return 0, a.refuse(err)
+}
+
+// halt ends the request at a sample that it cannot go past.
+func (a *appender) halt(err error) error {
+	a.received++
 	a.stop = err
-	return 0, err
+	a.note(reasonOf(err), 1)
+	return err
+}
+
+func reasonOf(err error) string {
+	if reason := fault.ReasonOf(err); reason != "" {
+		return reason
+	}
+	return fault.ClassOf(err).String()
 }
 
 // AppendExemplar implements storage.ExemplarAppender where the store does.
 func (a *appender) AppendExemplar(ref storage.SeriesRef, ls labels.Labels, e exemplar.Exemplar) (storage.SeriesRef, error) {
 	if a.stop != nil {
 		return 0, a.stop
+	}
+	if e.Ts > a.newest || e.Ts < a.oldest {
+		a.note("exemplar", 1)
+		return 0, fault.Refuse("exemplar", "exemplar of a time outside limits.max_sample_age and limits.max_sample_ahead")
 	}
 	x, ok := a.app.(storage.ExemplarAppender)
 	if !ok {
@@ -170,28 +199,26 @@ func (a *appender) AppendExemplar(ref storage.SeriesRef, ls labels.Labels, e exe
 	return 0, err
 }
 
+// take uses one token. A request is refused only at its start, when the bucket
+// is empty; one that has begun goes through and leaves the bucket in debt, so
+// that a request larger than the burst can pass at all.
 func (a *appender) take() error {
 	if a.tokens == 0 {
-		n := min(tokenChunk, a.bucket.Burst())
-		if !a.bucket.AllowN(a.now, n) {
-			if n == 1 || !a.bucket.AllowN(a.now, 1) {
-				return fault.New(fault.Limited, "tenant %s sends more than limits.samples_per_second of %g samples a second (burst %d)", a.id, a.limits.SamplesPerSecond, a.bucket.Burst()).
-					WithReason("rate").WithRetryAfter(time.Second)
-			}
-			n = 1
+		now := time.Now()
+		if a.taken == 0 && a.bucket.TokensAt(now) < 1 {
+			return fault.New(fault.Limited, "tenant %s sends more than limits.samples_per_second of %g samples a second (burst %d)", a.id, a.limits.SamplesPerSecond, a.bucket.Burst()).
+				WithReason("rate").WithRetryAfter(time.Second)
 		}
-		a.tokens = n
+		n := min(tokenChunk, a.bucket.Burst())
+		a.bucket.ReserveN(now, n)
+		a.tokens, a.taken = n, a.taken+n
 	}
 	a.tokens--
 	return nil
 }
 
 func (a *appender) refuse(err error) error {
-	reason := fault.ReasonOf(err)
-	if reason == "" {
-		reason = "invalid"
-	}
-	a.note(reason, 1)
+	a.note(reasonOf(err), 1)
 	return err
 }
 
@@ -207,34 +234,34 @@ func (a *appender) Commit() error {
 	if a.stop != nil {
 		return errors.Join(a.stop, a.Rollback())
 	}
+	a.done = true
 	err := a.app.Commit()
 	if err != nil {
-		a.fail(err)
+		a.note(reasonOf(err), a.accepted)
+		a.giveBack(a.taken)
 	} else {
 		a.door.accepted.Add(float64(a.accepted))
+		a.giveBack(a.tokens)
 	}
 	a.count()
 	return err
 }
 
-// Rollback implements storage.AppenderV2.
+// Rollback implements storage.AppenderV2; after Commit it does nothing.
 func (a *appender) Rollback() error {
+	if a.done {
+		return nil
+	}
+	a.done = true
+	// The samples that were good fall with their request.
 	if a.stop != nil {
-		a.fail(a.stop)
+		a.note(reasonOf(a.stop), a.accepted)
 	} else {
 		a.note("rolled_back", a.accepted)
 	}
+	a.giveBack(a.taken)
 	a.count()
 	return a.app.Rollback()
-}
-
-// fail counts the samples that were good but fell with their request.
-func (a *appender) fail(err error) {
-	reason := fault.ReasonOf(err)
-	if reason == "" {
-		reason = fault.ClassOf(err).String()
-	}
-	a.note(reason, max(a.accepted, 1))
 }
 
 func (a *appender) count() {
@@ -244,14 +271,11 @@ func (a *appender) count() {
 			a.door.a.metrics.refused.WithLabelValues(a.door.name, reason).Add(float64(n))
 		}
 	}
-	a.returnTokens()
-	a.received, a.accepted, a.refused = 0, 0, nil
 }
 
-// returnTokens gives back what was taken and not used.
-func (a *appender) returnTokens() {
-	if a.bucket != nil && a.tokens > 0 {
-		a.bucket.AllowN(a.now, -a.tokens)
-		a.tokens = 0
+// giveBack returns tokens to the bucket.
+func (a *appender) giveBack(n int) {
+	if a.bucket != nil && n > 0 {
+		a.bucket.ReserveN(time.Now(), -n)
 	}
 }

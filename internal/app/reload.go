@@ -95,14 +95,19 @@ func (a *App) reload(cfg *config.Config) error {
 	if err := a.scraper.Apply(sc); err != nil {
 		return errors.Join(fmt.Errorf("scrape: %w", err), a.collector.Apply(context.Background(), old.Collector))
 	}
+	// From here on the new configuration is in force; what fails below was
+	// checked before and is a defect of ours.
 	a.cfg.Store(cfg)
 	if a.opts.Log != nil {
 		if err := a.opts.Log.SetLevel(cfg.Log.Level); err != nil {
-			return err
+			a.log.Error("set the log level", "err", err)
 		}
 	}
+	if err := a.db.ApplyLimits(); err != nil {
+		a.log.Error("apply limits", "err", err)
+	}
 	a.warnOfRestart(old, cfg)
-	return a.db.ApplyLimits()
+	return nil
 }
 
 // warnOfRestart names changed sections that a reload does not take over.
