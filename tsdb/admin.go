@@ -19,14 +19,17 @@ import (
 	"signalbox/internal/tenant"
 )
 
-// SetMetadata records the type, help and unit of a metric family of the tenant of ctx.
-func (db *DB) SetMetadata(ctx context.Context, family string, m metadata.Metadata) error {
+// SetMetadata records the types, helps and units of metric families of the tenant
+// of ctx, of each family the newest last, with one write to the journal. An
+// Invalid error says that names were left out; everything else is recorded. With
+// any other error nothing is.
+func (db *DB) SetMetadata(ctx context.Context, families map[string][]metadata.Metadata) error {
 	id, err := tenant.One(ctx)
 	if err != nil {
 		return err
 	}
-	if family == "" || len(family) > maxMetaText {
-		return fault.Refuse("invalid_metadata", "metadata of a metric name of %d bytes", len(family))
+	if len(families) == 0 {
+		return nil
 	}
 	if err := db.space.check(); err != nil {
 		return err
@@ -35,13 +38,23 @@ func (db *DB) SetMetadata(ctx context.Context, family string, m metadata.Metadat
 	if err != nil {
 		return err
 	}
-	if t.metadata.known(family, m) {
-		return nil
+	var news []metadataEntry
+	var refused error
+	for family, ms := range families {
+		if family == "" || len(family) > maxMetaText {
+			refused = fault.Refuse("invalid_metadata", "metadata of a metric name of %d bytes", len(family))
+			continue
+		}
+		for _, m := range ms {
+			if !t.metadata.known(family, m) {
+				news = append(news, metadataEntry{family, m}.clone())
+			}
+		}
 	}
-	if err := t.metadata.add([]metadataEntry{metadataEntry{family, m}.clone()}); err != nil {
+	if err := t.metadata.add(news); err != nil {
 		return fault.New(fault.Unavailable, "tenant %s: %w", id, err).WithRetryAfter(mendPause)
 	}
-	return nil
+	return refused
 }
 
 // Metadata returns the metadata of a metric family, or of all when metric is

@@ -372,8 +372,7 @@ func TestMetadataSurvivesRestart(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, got, "not before it is acknowledged")
 	require.NoError(t, app.Commit())
-	require.NoError(t, db.SetMetadata(ctx, "depth", m2))
-	require.NoError(t, db.SetMetadata(ctx, "depth", m1))
+	require.NoError(t, db.SetMetadata(ctx, map[string][]metadata.Metadata{"depth": {m2, m1}}))
 	want := map[string][]metadata.Metadata{"req": {m1}, "depth": {m1, m2}}
 	got, err = db.Metadata(ctx, "")
 	require.NoError(t, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
 	"github.com/prometheus/prometheus/util/annotations"
 	"go.opentelemetry.io/collector/pdata/pmetric"
@@ -14,7 +15,7 @@ import (
 )
 
 // batch is the working set of one request. It is pooled: release gives it back
-// without any reference to the request's data.
+// without any reference to the request's data. One that saw a panic is not.
 type batch struct {
 	h        *Handler
 	conv     *prometheusremotewrite.PrometheusConverter
@@ -39,25 +40,40 @@ func (b *batch) release() {
 }
 
 // store checks, translates and commits md. An error means that nothing is in
-// the sink and that no delta stream has moved.
+// the sink and that no delta stream has moved. So does a panic: an appender left
+// open would hold back its store for ever, and a lock of a stream its senders.
 func (b *batch) store(ctx context.Context, id tenant.ID, md pmetric.Metrics) (err error) {
 	if b.h.cfg.Delta == DeltaCumulative {
 		if b.tx, err = b.h.deltas.begin(ctx, id, md); err != nil {
 			return err
 		}
 	}
-	defer func() { b.tx.end(err == nil) }()
+	var open storage.AppenderV2
+	committed := false
+	defer func() {
+		defer b.tx.end(committed) // also when Rollback panics
+		if open != nil {
+			b.rollback(open)
+		}
+	}()
 
 	app := b.h.sink.AppenderV2(ctx)
+	open = app
 	b.rec.begin(app, &b.refusals)
 	b.conv.Reset(&b.rec)
 	if err := b.translate(ctx, md); err != nil {
-		if rerr := app.Rollback(); rerr != nil {
-			b.h.log.Error("rollback failed", "err", rerr)
-		}
 		return err
 	}
-	return app.Commit()
+	err = app.Commit()
+	open = nil // Commit ends the appender, whatever it returns
+	committed = err == nil
+	return err
+}
+
+func (b *batch) rollback(app storage.AppenderV2) {
+	if err := app.Rollback(); err != nil {
+		b.h.log.Error("rollback failed", "err", err)
+	}
 }
 
 // translate appends md resource by resource, so that the recorder can tell the

@@ -23,7 +23,7 @@ func (b *batch) check(rm pmetric.ResourceMetrics) {
 	if b.tx != nil {
 		b.tx.enterResource(rm.Resource().Attributes())
 	}
-	rbad := b.checkEntity(rm.Resource().Attributes(), true)
+	rbad := b.checkEntity(rm.Resource().Attributes())
 	rm.ScopeMetrics().RemoveIf(func(sm pmetric.ScopeMetrics) bool {
 		sbad := rbad
 		if sbad == nil {
@@ -62,30 +62,11 @@ func (b *batch) checkPoints(m pmetric.Metric, bad *fault.Error) (empty bool) {
 	}
 }
 
-// checkEntity checks the attributes of a resource or scope, which are part of
-// the identity of all points under it. A name that no label can be made of is
-// dropped.
-func (b *batch) checkEntity(attrs pcommon.Map, labelNames bool) *fault.Error {
-	var bad *fault.Error
-	attrs.RemoveIf(func(k string, v pcommon.Value) bool {
-		if e := b.checkAttribute(k, v); e != nil && bad == nil {
-			bad = e
-		}
-		return labelNames && !b.canBeLabel(k)
-	})
-	return bad
-}
-
-func (b *batch) checkScope(sm pmetric.ScopeMetrics) *fault.Error {
-	s := sm.Scope()
-	if !utf8.ValidString(s.Name()) || !utf8.ValidString(s.Version()) || !utf8.ValidString(sm.SchemaUrl()) {
-		return fault.Refuse("invalid_utf8", "the scope is not valid UTF-8")
-	}
-	return b.checkEntity(s.Attributes(), false)
-}
-
 // checkMetric checks what all points of a metric share.
 func (b *batch) checkMetric(m pmetric.Metric) *fault.Error {
+	if len(m.Name()) > maxTextBytes || len(m.Unit()) > maxTextBytes {
+		return fault.Refuse("metric_name_too_long", "the name has %d bytes and the unit %d, the limit is %d", len(m.Name()), len(m.Unit()), maxTextBytes)
+	}
 	if !utf8.ValidString(m.Name()) || !utf8.ValidString(m.Unit()) {
 		return fault.Refuse("invalid_utf8", "the name or the unit is not valid UTF-8")
 	}
@@ -130,78 +111,4 @@ func checkTimes(start, end pcommon.Timestamp, clearStart func(pcommon.Timestamp)
 		clearStart(0)
 	}
 	return nil
-}
-
-// checkAttributes checks the attributes of a data point.
-func (b *batch) checkAttributes(attrs pcommon.Map) *fault.Error {
-	for k, v := range attrs.All() {
-		if e := b.checkAttribute(k, v); e != nil {
-			return e
-		}
-		if !b.canBeLabel(k) {
-			return fault.Refuse("bad_attribute_name", "no label name can be made of the attribute %q", k)
-		}
-	}
-	if b.h.settings.AllowUTF8 {
-		return checkUnique(attrs)
-	}
-	return nil
-}
-
-// checkUnique refuses repeated keys. With escaping the translation joins them,
-// as it joins names that become equal; without, the label set would be invalid.
-func checkUnique(attrs pcommon.Map) *fault.Error {
-	i := 0
-	for k := range attrs.All() {
-		j := 0
-		for other := range attrs.All() {
-			if j == i {
-				break
-			}
-			if other == k {
-				return fault.Refuse("duplicate_attribute", "the attribute %q is there twice", k)
-			}
-			j++
-		}
-		i++
-	}
-	return nil
-}
-
-func (b *batch) checkAttribute(k string, v pcommon.Value) *fault.Error {
-	if !utf8.ValidString(k) {
-		return fault.Refuse("invalid_utf8", "the attribute name %q is not valid UTF-8", k)
-	}
-	switch v.Type() {
-	case pcommon.ValueTypeStr:
-		if !utf8.ValidString(v.Str()) {
-			return fault.Refuse("invalid_utf8", "the attribute %q is not valid UTF-8", k)
-		}
-	case pcommon.ValueTypeMap, pcommon.ValueTypeSlice:
-		if !shallow(v, maxNesting) {
-			return fault.Refuse("nested_too_deep", "the attribute %q is nested more than %d deep", k, maxNesting)
-		}
-	default:
-	}
-	return nil
-}
-
-// canBeLabel reports whether the translation makes a label name of k. Almost
-// all names have a letter, which settles it.
-func (b *batch) canBeLabel(k string) bool {
-	if hasAlnum(k) {
-		return true
-	}
-	_, err := b.h.labels.Build(k)
-	return err == nil
-}
-
-func hasAlnum(s string) bool {
-	for i := range len(s) {
-		c := s[i]
-		if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' {
-			return true
-		}
-	}
-	return false
 }

@@ -17,9 +17,9 @@ func (b *batch) checkExemplars(es pmetric.ExemplarSlice, end pcommon.Timestamp, 
 		return
 	}
 	es.RemoveIf(func(e pmetric.Exemplar) bool {
-		bad := e.ValueType() == pmetric.ExemplarValueTypeEmpty
-		for k, v := range e.FilteredAttributes().All() {
-			bad = bad || k == "" || b.checkAttribute(k, v) != nil
+		bad := e.ValueType() == pmetric.ExemplarValueTypeEmpty || checkTexts(e.FilteredAttributes()) != nil
+		for k := range e.FilteredAttributes().All() {
+			bad = bad || k == ""
 		}
 		if e.Timestamp() == 0 || e.Timestamp() > math.MaxInt64 {
 			e.SetTimestamp(end)

@@ -40,6 +40,11 @@ func (e *exponential) clone() *exponential {
 // exponential adds p to its stream and turns p into the cumulative point, at
 // the lower of both scales.
 func (tx *deltaTx) exponential(p pmetric.ExponentialHistogramDataPoint) (*touch, *fault.Error) {
+	for _, v := range [...]float64{p.Sum(), p.ZeroThreshold()} {
+		if bad := checkFinite(v); bad != nil {
+			return nil, bad
+		}
+	}
 	id := tx.streamID(p.Attributes())
 	add := readExponential(p)
 	have := &exponential{scale: add.scale}

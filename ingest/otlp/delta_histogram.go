@@ -39,6 +39,9 @@ func (tx *deltaTx) histogram(p pmetric.HistogramDataPoint) (*touch, *fault.Error
 	if buckets > maxDeltaBuckets {
 		return nil, fault.Refuse("bad_buckets", "%d buckets; deltas are added up for at most %d", buckets, maxDeltaBuckets)
 	}
+	if bad := checkFinite(p.Sum()); bad != nil { // 0 when there is none
+		return nil, bad
+	}
 	id := tx.streamID(p.Attributes())
 	if s := tx.stripe.streams[id]; s != nil && s.hist != nil && countOverflows(s.hist.count, p.Count()) {
 		return nil, errCountOverflow(p.Count())

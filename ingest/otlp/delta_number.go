@@ -39,8 +39,10 @@ func (n *number) addFloat(d float64) {
 // number adds p to its stream and turns p into the cumulative point.
 func (tx *deltaTx) number(p pmetric.NumberDataPoint, monotonic bool) (*touch, *fault.Error) {
 	isInt := p.ValueType() == pmetric.NumberDataPointValueTypeInt
-	if !isInt && (math.IsNaN(p.DoubleValue()) || math.IsInf(p.DoubleValue(), 0)) {
-		return nil, fault.Refuse("delta_bad_value", "the delta is %g, which would stick", p.DoubleValue())
+	if !isInt {
+		if bad := checkFinite(p.DoubleValue()); bad != nil {
+			return nil, bad
+		}
 	}
 	if monotonic && (isInt && p.IntValue() < 0 || !isInt && p.DoubleValue() < 0) {
 		return nil, fault.Refuse("delta_bad_value", "the delta of a monotonic sum is negative")
@@ -62,4 +64,12 @@ func (tx *deltaTx) number(p pmetric.NumberDataPoint, monotonic bool) (*touch, *f
 	}
 	p.SetStartTimestamp(t.s.start)
 	return t, nil
+}
+
+// checkFinite refuses what would stick: a total never gets rid of NaN or Inf.
+func checkFinite(delta float64) *fault.Error {
+	if math.IsNaN(delta) || math.IsInf(delta, 0) {
+		return fault.Refuse("delta_bad_value", "the delta is %g, which would stick", delta)
+	}
+	return nil
 }

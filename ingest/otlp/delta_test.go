@@ -155,6 +155,46 @@ func TestDeltaHistograms(t *testing.T) {
 	require.Equal(t, []sample{{T: ms(30), V: 1}}, got[`{__name__="h_bucket", le="5"}`])
 }
 
+// A value that would stick in the total is refused, and the stream goes on as
+// if it had not come.
+func TestDeltaThatWouldStick(t *testing.T) {
+	edits := map[string]func(m pmetric.Metric, v float64){
+		"sum": func(m pmetric.Metric, v float64) {
+			sum("m", "", true, delta, 1, 2, 1)(m)
+			m.Sum().DataPoints().At(0).SetDoubleValue(v)
+		},
+		"explicit": func(m pmetric.Metric, v float64) {
+			explicitHistogram("m", delta, 1, 2, []float64{1}, 1, 1)(m)
+			m.Histogram().DataPoints().At(0).SetSum(v)
+		},
+		"exponential": func(m pmetric.Metric, v float64) {
+			exponentialHistogram("m", delta, 1, 2, 0, 0, 1)(m)
+			m.ExponentialHistogram().DataPoints().At(0).SetSum(v)
+		},
+		"threshold": func(m pmetric.Metric, v float64) {
+			exponentialHistogram("m", delta, 1, 2, 0, 0, 1)(m)
+			m.ExponentialHistogram().DataPoints().At(0).SetZeroThreshold(v)
+		},
+	}
+	for name, edit := range edits {
+		send := func(v float64) pmetric.Metrics { return one(func(m pmetric.Metric) { edit(m, v) }) }
+		r := newRig(t)
+		for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+			r.refusing(t, send(v), map[string]int{"delta_bad_value": 1})
+			require.Zero(t, r.deltas.used.Load(), name)
+		}
+		r.mustConsume(t, send(3)) // of the same time, which is still free
+		for series, samples := range r.series(t) {
+			for _, s := range samples {
+				if s.H != nil {
+					s.V = s.H.Sum
+				}
+				require.False(t, math.IsNaN(s.V) || math.IsInf(s.V, 0), "%s: %s", name, series)
+			}
+		}
+	}
+}
+
 func TestDeltaExponentialChangesScale(t *testing.T) {
 	r := newRig(t)
 	r.mustConsume(t, one(exponentialHistogram("h", delta, 0, 10, 2, 0, 1, 2, 3, 4)))

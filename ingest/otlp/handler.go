@@ -114,13 +114,15 @@ func (h *Handler) consume(ctx context.Context, md pmetric.Metrics) (outcome, err
 		md = own
 	}
 	b := h.batches.Get().(*batch)
-	defer b.release()
 	err = b.store(ctx, id, md)
+	out := outcome{}
 	h.m.received.Add(float64(b.received))
 	if err != nil {
 		h.m.failed.Add(float64(b.received))
-		return outcome{}, err
+	} else {
+		b.count()
+		out = outcome{refused: b.refusals.points, message: b.refusals.message()}
 	}
-	b.count()
-	return outcome{refused: b.refusals.points, message: b.refusals.message()}, nil
+	b.release()
+	return out, err
 }

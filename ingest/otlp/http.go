@@ -115,6 +115,7 @@ func writeAnswer(w http.ResponseWriter, media string, out outcome) int {
 
 // writeError answers with a google.rpc.Status.
 func writeError(w http.ResponseWriter, media string, err error) int {
+	err = httpserver.AskRetry(err)
 	s := httpserver.GRPCStatus(err).Proto()
 	s.Message = clean(s.GetMessage(), maxToldError)
 	var body []byte

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
 	"signalbox/internal/fault"
@@ -213,4 +215,16 @@ func TestJSONGolden(t *testing.T) {
 			require.JSONEq(t, string(want), string(got))
 		})
 	}
+}
+
+// A sender drops what was answered with 499, which only a proxy may say.
+func TestCancelledRequestIsToBeSentAgain(t *testing.T) {
+	h := New(&failing{err: fmt.Errorf("append: %w", context.Canceled), at: 1}, DefaultConfig(), Options{})
+	w := (&rig{Handler: h}).post(mediaProto, "", marshal(t, one(gauge("g", 1))))
+	require.Equal(t, http.StatusServiceUnavailable, w.Code)
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
+	var s status.Status
+	require.NoError(t, proto.Unmarshal(w.Body.Bytes(), &s))
+	require.EqualValues(t, codes.Unavailable, s.GetCode())
+	require.Equal(t, 1.0, testutil.ToFloat64(h.m.requests.WithLabelValues("http", "503")))
 }

@@ -208,7 +208,7 @@ func TestErrorsOverGRPC(t *testing.T) {
 	// Damaged and nested bodies, sent as they are.
 	r := newRig(t)
 	conn := dial(t, serveGRPC(t, r.Handler))
-	for name, body := range map[string][]byte{"damaged": []byte("hello"), "nested": nestedProto(2 << 20)} {
+	for name, body := range map[string][]byte{"damaged": []byte("hello"), "nested": nestedProto(10_000, attributePaths["resource"]...)} {
 		err := conn.Invoke(context.Background(), grpcMethod, &grpcResponse{body: body}, &grpcResponse{})
 		require.Equal(t, codes.InvalidArgument, status.Code(err), "%s: %v", name, err)
 	}

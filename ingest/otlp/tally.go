@@ -38,7 +38,7 @@ func (t *tally) add(metric string, err error) {
 			return
 		}
 	}
-	text := fmt.Sprintf("metric %q: %v", metric, err)
+	text := fmt.Sprintf("metric %q: %v", clean(metric, maxShownBytes), err)
 	t.reasons = append(t.reasons, reasonTally{reason: reason, points: 1, first: clean(text, maxToldBytes)})
 }
 

@@ -15,6 +15,8 @@ type Config struct {
 	MaxRequestBytes int64 `yaml:"max_request_bytes"`
 	// Bytes a request may have after decompression; over it the answer is 400.
 	MaxDecodedBytes int64 `yaml:"max_decoded_bytes"`
+	// Samples, histograms, exemplars and metadata entries a request may have together, a series without any counting as one; over it the answer is 400.
+	MaxRecords int `yaml:"max_records"`
 	// Series whose place in the store is remembered between requests, about 32 bytes each, all tenants together; 0 remembers none.
 	MaxCachedSeries int `yaml:"max_cached_series"`
 }
@@ -24,6 +26,7 @@ func DefaultConfig() Config {
 	return Config{
 		MaxRequestBytes: 32 << 20,
 		MaxDecodedBytes: 128 << 20,
+		MaxRecords:      1_000_000,
 		MaxCachedSeries: 2_000_000,
 	}
 }
@@ -37,6 +40,9 @@ func (c *Config) Validate() (warnings []string, err error) {
 	if c.MaxDecodedBytes <= 0 || c.MaxDecodedBytes > math.MaxInt32 {
 		// Positions inside a body are kept in 32 bits.
 		errs = append(errs, fmt.Errorf("max_decoded_bytes: must be positive and at most %d", math.MaxInt32))
+	}
+	if c.MaxRecords <= 0 {
+		errs = append(errs, errors.New("max_records: must be positive"))
 	}
 	if c.MaxCachedSeries < 0 {
 		errs = append(errs, errors.New("max_cached_series: must not be negative"))

@@ -1,6 +1,8 @@
 package remotewrite
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"math"
 	"testing"
@@ -196,4 +198,31 @@ func TestLooseExemplars(t *testing.T) {
 			d.forgetAll()
 		}
 	})
+}
+
+// An exemplar of labels that take two bytes each must not grow our buffers.
+func TestExemplarLabelsAreBounded(t *testing.T) {
+	const n = 2_000_000
+	exemplar := bytes.Repeat([]byte{0x0a, 0x00}, n)
+	series := append(marshal(t, &prompb.TimeSeries{Labels: pairs("__name__", "up"), Samples: []prompb.Sample{{Value: 1, Timestamp: 1}}}), 3<<3|typBytes)
+	series = append(binary.AppendUvarint(series, uint64(len(exemplar))), exemplar...)
+	msg := append(binary.AppendUvarint([]byte{1<<3 | typBytes}, uint64(len(series))), series...)
+
+	d := newDoor(DefaultConfig())
+	q := new(request)
+	q.reset(d.h, 1, tenant.Default)
+	require.NoError(t, q.write(t.Context(), msg, d))
+	require.Equal(t, map[string]int{"too_many_labels": 1}, q.refused)
+	require.Less(t, cap(q.exLabels.pairs), 4*maxLabels)
+	require.Len(t, d.take(), 1, "the sample is stored")
+}
+
+func TestPooledBuffersAreBounded(t *testing.T) {
+	q := new(request)
+	q.labels.pairs = make([]labels.Label, maxKept+1)
+	q.carried, q.loose = make([]exemplar.Exemplar, maxKept+1), make([]looseExemplars, 1)
+	q.pending, q.symbols.spans = make([]cached, maxKept+1), make([]span, maxKept+1)
+	q.meta.names = make([]saidMeta, 1)
+	q.forget()
+	require.Empty(t, cap(q.labels.pairs)+cap(q.carried)+cap(q.loose)+cap(q.pending)+cap(q.symbols.spans)+cap(q.meta.names))
 }

@@ -147,7 +147,7 @@ func (h *Handler) fail(w http.ResponseWriter, err error, reason string) {
 			h.log.Error("remote write failed", "err", err, "requests", n)
 		}
 	}
-	httpserver.WriteError(w, err)
+	httpserver.WriteError(w, httpserver.AskRetry(err))
 }
 
 // failReason is the metric label of a failed write.
@@ -155,6 +155,8 @@ func failReason(err error) string {
 	switch {
 	case errors.Is(err, errUndecodable):
 		return "undecodable"
+	case errors.Is(err, errTooManyRecords):
+		return "too_many_records"
 	case errors.Is(err, context.Canceled):
 		return "canceled"
 	}

@@ -1,10 +1,13 @@
 package remotewrite
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 	"github.com/prometheus/prometheus/prompb"
 	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
 	"github.com/stretchr/testify/require"
 
 	"signalbox/internal/fault"
@@ -155,6 +159,61 @@ func TestTooLarge(t *testing.T) {
 	}
 }
 
+func TestTooManyRecords(t *testing.T) {
+	cfg := DefaultConfig()
+	cfg.MaxRecords = 10
+	var empty []byte
+	for range 11 {
+		empty = append(empty, 0x0a, 0x00)
+	}
+	h := prompb.FromIntHistogram(3, tsdbutil.GenerateTestHistogram(1))
+	series := func(samples, histograms, exemplars int) prompb.TimeSeries {
+		return prompb.TimeSeries{
+			Labels:  pairs("__name__", "up"),
+			Samples: make([]prompb.Sample, samples), Histograms: slices.Repeat([]prompb.Histogram{h}, histograms), Exemplars: make([]prompb.Exemplar, exemplars),
+		}
+	}
+	v2 := oneV2()
+	v2.Timeseries = slices.Repeat(v2.Timeseries, 11)
+	for name, tc := range map[string]struct {
+		msg         []byte
+		contentType string
+		status      int
+	}{
+		"samples":    {marshal(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series(11, 0, 0)}}), "", 400},
+		"histograms": {marshal(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series(0, 11, 0)}}), "", 400},
+		"exemplars":  {marshal(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series(0, 0, 11)}}), "", 400},
+		"together":   {marshal(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series(2, 2, 2), series(2, 2, 1)}}), "", 400},
+		"few":        {marshal(t, &prompb.WriteRequest{Timeseries: []prompb.TimeSeries{series(2, 2, 2), series(2, 2, 0)}}), "", 204},
+		"metadata":   {marshal(t, &prompb.WriteRequest{Metadata: make([]prompb.MetricMetadata, 11)}), "", 400},
+		"empty":      {empty, "", 400},
+		"version 2":  {marshal(t, v2), typeV2, 400},
+	} {
+		d := newDoor(cfg)
+		w := d.send(tc.msg, tc.contentType)
+		require.Equal(t, tc.status, w.Code, "%s: %s", name, w.Body)
+		require.Equal(t, d.begun, d.ended)
+		if tc.status == 204 {
+			require.NotEmpty(t, d.take())
+			continue
+		}
+		require.Empty(t, d.take(), name)
+		require.Contains(t, w.Body.String(), "max_records", name)
+		require.InDelta(t, 1, counter(t, d.h.metrics.failed.WithLabelValues("too_many_records")), 0, name)
+		require.Equal(t, 0, d.calls)
+	}
+}
+
+// A sender drops what was answered with 499, which only a proxy may say.
+func TestCancelledRequestIsToBeSentAgain(t *testing.T) {
+	d := newDoor(DefaultConfig())
+	d.verdict = func(row) error { return fmt.Errorf("append: %w", context.Canceled) }
+	w := d.sendV1(t, oneV1())
+	require.Equal(t, 503, w.Code)
+	require.Equal(t, "1", w.Header().Get("Retry-After"))
+	require.InDelta(t, 1, counter(t, d.h.metrics.failed.WithLabelValues("canceled")), 0)
+}
+
 func TestTenants(t *testing.T) {
 	d := newDoor(DefaultConfig())
 	body := snappy.Encode(nil, marshal(t, oneV1()))
@@ -253,14 +312,14 @@ func TestConfig(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, warnings)
 
-	cfg = Config{MaxRequestBytes: 10, MaxDecodedBytes: 5}
+	cfg = Config{MaxRequestBytes: 10, MaxDecodedBytes: 5, MaxRecords: 1}
 	warnings, err = cfg.Validate()
 	require.NoError(t, err)
 	require.Len(t, warnings, 1)
 
 	cfg = Config{MaxRequestBytes: -1, MaxDecodedBytes: 1 << 40, MaxCachedSeries: -1}
 	_, err = cfg.Validate()
-	for _, name := range []string{"max_request_bytes", "max_decoded_bytes", "max_cached_series"} {
+	for _, name := range []string{"max_request_bytes", "max_decoded_bytes", "max_records", "max_cached_series"} {
 		require.ErrorContains(t, err, name)
 	}
 }

@@ -38,12 +38,18 @@ func (s *labelSet) reset() { s.pairs = s.pairs[:0] }
 // forget drops the borrowed strings.
 func (s *labelSet) forget() {
 	clear(s.pairs[:cap(s.pairs)])
-	s.reset()
+	if s.reset(); cap(s.pairs) > maxKept {
+		s.pairs = nil
+	}
 	s.builder = labels.ScratchBuilder{}
 }
 
-// addMessage adds one Label message of version 1.
+// addMessage adds one Label message of version 1. Of more than maxLabels it
+// keeps one, by which labels knows.
 func (s *labelSet) addMessage(msg []byte) error {
+	if len(s.pairs) > maxLabels {
+		return nil
+	}
 	var name, value []byte
 	f := fields{b: msg}
 	for f.next() {

@@ -3,20 +3,21 @@ package remotewrite
 import (
 	"context"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/metadata"
 )
 
-// MetadataSink keeps what a metric family is: its type, unit and help. The
-// tenant is in the context. It is called only for what differs from the last
-// call for the name, as far as the caller remembers.
+// MetadataSink keeps what metric families are: their types, units and helps. The
+// tenant is in the context. It is called at most once for a request, before the
+// samples are committed, and only with what differs from the last that was said
+// of a name, as far as the caller remembers. Of each family the newest comes last.
 //
-// An error of class Invalid refuses this one; any other error of a version 1
-// request fails the request. The strings may be kept.
+// With an error of class Invalid what is wrong was left out and the rest kept;
+// with any other nothing was, and a version 1 request fails. The map and the
+// strings may be kept.
 type MetadataSink interface {
-	SetMetadata(ctx context.Context, family string, m metadata.Metadata) error
+	SetMetadata(ctx context.Context, families map[string][]metadata.Metadata) error
 }
 
 // metricTypes is indexed by the enum, which is the same in both versions.
@@ -33,7 +34,7 @@ func metricType(enum uint64) model.MetricType {
 }
 
 // metadataV1 handles one MetricMetadata message.
-func (q *request) metadataV1(ctx context.Context, msg []byte) error {
+func (q *request) metadataV1(msg []byte) error {
 	var typ uint64
 	var family, help, unit []byte
 	f := fields{b: msg}
@@ -68,7 +69,8 @@ func (q *request) metadataV1(ctx context.Context, msg []byte) error {
 	if q.metaCache.seen(name, sum) {
 		return nil
 	}
-	return q.setMetadata(ctx, name, sum, borrow(family), metricType(typ), help, unit)
+	q.noteMetadata(name, sum, borrow(family), metricType(typ), help, unit)
+	return nil
 }
 
 // metaRefs is the Metadata message of a version 2 series.
@@ -98,11 +100,11 @@ func decodeMetaRefs(msg []byte, m metaRefs) (metaRefs, error) {
 	return m, f.err
 }
 
-// metadataV2 hands on the metadata of the current series unless that was the
-// last said of its name.
-func (q *request) metadataV2(ctx context.Context, m metaRefs) error {
+// metadataV2 notes the metadata of the current series unless that was the last
+// said of its name.
+func (q *request) metadataV2(m metaRefs) {
 	if q.h.meta == nil || m == (metaRefs{}) {
-		return nil
+		return
 	}
 	t := &q.symbols
 	var nameRef uint32
@@ -114,49 +116,15 @@ func (q *request) metadataV2(ctx context.Context, m metaRefs) error {
 		}
 	}
 	if !found {
-		return nil
+		return
 	}
 	name, seeds := t.hashes[nameRef], q.h.seeds
 	sum := seeds.metadata(name, t.hashes[m.help], t.hashes[m.unit], m.typ)
 	if q.metaCache.seen(name, sum) {
-		return nil
+		return
 	}
 	typ := metricType(m.typ)
-	return q.setMetadata(ctx, name, sum, family(t.borrow(nameRef), typ), typ, t.bytes(m.help), t.bytes(m.unit))
-}
-
-// setMetadata validates and hands on. Only version 1 learns of failures, because
-// version 2's metadata rides on samples, which must not suffer.
-func (q *request) setMetadata(ctx context.Context, name, sum key, fam string, typ model.MetricType, help, unit []byte) error {
-	if fam == "" || !utf8.ValidString(fam) || !utf8.Valid(help) || !utf8.Valid(unit) {
-		q.count("bad_metadata", 1)
-		return nil
-	}
-	err := q.h.meta.SetMetadata(ctx, strings.Clone(fam), metadata.Metadata{Type: typ, Unit: string(unit), Help: string(help)})
-	switch {
-	case err == nil:
-		q.metadata++
-		q.ensureMetaCache().set(name, sum)
-		return nil
-	case q.version == 2:
-		q.count("metadata_failed", 1)
-		return nil
-	}
-	reason, ok := refusal(err)
-	if !ok {
-		return err
-	}
-	q.count(reason, 1)
-	return nil
-}
-
-// ensureMetaCache returns the tenant's metadata cache, made on first use, or nil
-// when the operator wants nothing remembered.
-func (q *request) ensureMetaCache() *metaCache {
-	if q.metaCache == nil {
-		q.metaCache = q.h.cache.metaCache(q.tenant)
-	}
-	return q.metaCache
+	q.noteMetadata(name, sum, family(t.borrow(nameRef), typ), typ, t.bytes(m.help), t.bytes(m.unit))
 }
 
 // family strips what a classic histogram or summary appends to the name of the

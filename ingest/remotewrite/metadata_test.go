@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/prometheus/common/model"
@@ -35,6 +36,7 @@ func TestMetadataV1(t *testing.T) {
 		require.Equal(t, 204, d.sendV1(t, req).Code)
 		require.Equal(t, want, d.meta)
 		require.Equal(t, 3, d.metaN, "what is known is not said again")
+		require.Equal(t, 1, d.calls, "a request is one call")
 	}
 	require.Equal(t, map[string]float64{"bad_metadata": 6}, d.h.refusedReasons(t))
 
@@ -101,8 +103,39 @@ func TestMetadataV2(t *testing.T) {
 			"default/c_count": {Type: model.MetricTypeCounter},
 			"default/_sum":    {Type: model.MetricTypeHistogram},
 		}, d.meta)
-		require.Equal(t, 6, d.metaN, "each name once")
+		require.Equal(t, 5, d.metaN, "each family once")
+		require.Equal(t, 1, d.calls)
 	}
+}
+
+func TestMetadataThatContradictsItself(t *testing.T) {
+	d := newDoor(DefaultConfig())
+	var req prompb.WriteRequest
+	for i := range 20 {
+		req.Metadata = append(req.Metadata, metaV1(1, "a", fmt.Sprint(i), ""), metaV1(1, "a", fmt.Sprint(i), ""))
+	}
+	require.Equal(t, 204, d.sendV1(t, &req).Code)
+	require.Equal(t, maxPerFamily, d.metaN)
+	require.Equal(t, "19", d.meta["default/a"].Help, "the newest is last")
+
+	req.Metadata = []prompb.MetricMetadata{metaV1(1, strings.Repeat("a", maxFamilyBytes+1), "", ""), metaV1(1, "b", "", "")}
+	require.Equal(t, 204, d.sendV1(t, &req).Code)
+	require.Equal(t, map[string]float64{"bad_metadata": 1}, d.h.refusedReasons(t))
+	require.Contains(t, d.meta, "default/b")
+}
+
+// Metadata is handed on before the samples are committed, so a request that
+// fails later may have recorded it; one that fails earlier has not.
+func TestMetadataOfFailedRequest(t *testing.T) {
+	d := newDoor(DefaultConfig())
+	req := oneV1()
+	req.Metadata = []prompb.MetricMetadata{metaV1(1, "up", "Help.", "")}
+	d.verdict = func(row) error { return fault.New(fault.Unavailable, "full") }
+	require.Equal(t, 503, d.sendV1(t, req).Code)
+	require.Zero(t, d.calls)
+	d.verdict = nil
+	require.Equal(t, 204, d.sendV1(t, req).Code)
+	require.Equal(t, 1, d.metaN)
 }
 
 func TestMetadataWithoutSinkOrCache(t *testing.T) {

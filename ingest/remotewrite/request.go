@@ -28,6 +28,8 @@ type request struct {
 	carried  []exemplar.Exemplar // of cur
 	symbols  symbols             // version 2
 	loose    []looseExemplars
+	meta     metaBatch
+	records  int // seen so far
 
 	tally
 }
@@ -68,18 +70,22 @@ func (q *request) reset(h *Handler, version int, id tenant.ID) {
 	if t := prev.tenant(id); t != nil {
 		q.before = t.series.view()
 	}
+	q.records = 0
 	q.tally.reset()
 }
+
+// maxKept is how many entries a pooled buffer may have.
+const maxKept = 64 << 10
 
 // forget drops everything that points into the body or the store, and buffers
 // that one giant request has grown.
 func (q *request) forget() {
-	const maxKept = 64 << 10 // entries
 	q.app = nil
 	q.now, q.before, q.metaCache = view{}, view{}, nil
 	q.labels.forget()
 	q.exLabels.forget()
 	q.symbols.forget()
+	q.meta = metaBatch{} // rare, and the maps are the sink's
 	q.cur = series{gathered: q.cur.gathered[:0], refs: q.cur.refs[:0]}
 	if cap(q.cur.gathered) > maxKept {
 		q.cur.gathered = nil

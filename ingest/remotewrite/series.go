@@ -1,7 +1,6 @@
 package remotewrite
 
 import (
-	"context"
 	"errors"
 
 	"github.com/prometheus/prometheus/model/exemplar"
@@ -30,9 +29,12 @@ func (q *request) load(ts []byte) (c contents, refused *fault.Error, err error) 
 }
 
 // series appends one TimeSeries message.
-func (q *request) series(ctx context.Context, ts []byte) error {
+func (q *request) series(ts []byte) error {
 	c, refused, err := q.load(ts)
 	if err != nil {
+		return err
+	}
+	if err := q.admit(c.samples + c.histograms + c.exemplars); err != nil {
 		return err
 	}
 	if refused == nil {
@@ -59,7 +61,16 @@ func (q *request) series(ctx context.Context, ts []byte) error {
 		q.pending = append(q.pending, cached{s.key, s.ref})
 	}
 	if q.version == 2 {
-		return q.metadataV2(ctx, c.meta)
+		q.metadataV2(c.meta)
+	}
+	return nil
+}
+
+// admit counts n records of the request, one at least: a series or entry that
+// holds nothing takes two bytes and work.
+func (q *request) admit(n int) error {
+	if q.records += max(1, n); q.records > q.h.cfg.MaxRecords {
+		return fault.New(fault.Invalid, "%w (remote_write_receiver.max_records is %d): send smaller ones", errTooManyRecords, q.h.cfg.MaxRecords)
 	}
 	return nil
 }

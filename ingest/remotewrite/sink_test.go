@@ -41,7 +41,8 @@ type recorder struct {
 	names   map[storage.SeriesRef]labels.Labels
 	rows    []row
 	meta    map[string]metadata.Metadata
-	metaN   int
+	metaN   int // entries of metadata
+	calls   int // of SetMetadata
 	parsed  int // appends that came with labels
 	ended   int // appenders committed or rolled back
 	begun   int
@@ -71,9 +72,10 @@ func (r *recorder) take() []row {
 	return rows
 }
 
-func (r *recorder) SetMetadata(ctx context.Context, family string, m metadata.Metadata) error {
+func (r *recorder) SetMetadata(ctx context.Context, families map[string][]metadata.Metadata) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.calls++
 	if r.metaErr != nil {
 		return r.metaErr
 	}
@@ -81,8 +83,10 @@ func (r *recorder) SetMetadata(ctx context.Context, family string, m metadata.Me
 	if err != nil {
 		return err
 	}
-	r.meta[string(id)+"/"+family] = m
-	r.metaN++
+	for family, ms := range families {
+		r.meta[string(id)+"/"+family] = ms[len(ms)-1]
+		r.metaN += len(ms)
+	}
 	return nil
 }
 

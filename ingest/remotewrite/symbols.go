@@ -26,7 +26,6 @@ func (t *symbols) reset(body []byte, seeds *seeds) {
 
 func (t *symbols) forget() {
 	t.body = nil
-	const maxKept = 64 << 10
 	if cap(t.spans) > maxKept {
 		t.spans, t.hashes = nil, nil
 	}

@@ -27,8 +27,11 @@ func (q *request) write(ctx context.Context, body []byte, sink storage.Appendabl
 			q.h.log.Warn("rollback failed", "err", err)
 		}
 	}()
-	if err := q.appendBody(ctx, body); err != nil {
+	if err := q.appendBody(body); err != nil {
 		return undecodable(err)
+	}
+	if err := q.setMetadata(ctx); err != nil {
+		return err
 	}
 	ended = true
 	if err := q.app.Commit(); err != nil {
@@ -38,7 +41,10 @@ func (q *request) write(ctx context.Context, body []byte, sink storage.Appendabl
 	return nil
 }
 
-var errUndecodable = errors.New("the body is not a remote write message")
+var (
+	errUndecodable    = errors.New("the body is not a remote write message")
+	errTooManyRecords = errors.New("the request has too many records")
+)
 
 // undecodable makes a fault of the encoding Invalid; other errors are the
 // store's and keep their class.
@@ -76,15 +82,17 @@ func (q *request) frame(body []byte) error {
 	return f.err
 }
 
-func (q *request) appendBody(ctx context.Context, body []byte) error {
+func (q *request) appendBody(body []byte) error {
 	f := fields{b: body}
 	for f.next() {
 		var err error
 		switch {
 		case f.num == q.schema.inRequest:
-			err = q.series(ctx, f.data)
+			err = q.series(f.data)
 		case q.version == 1 && f.num == 3:
-			err = q.metadataV1(ctx, f.data)
+			if err = q.admit(1); err == nil {
+				err = q.metadataV1(f.data)
+			}
 		}
 		if err != nil {
 			return err

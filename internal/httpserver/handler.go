@@ -131,6 +131,7 @@ func (l *httpListener) protect(q *request, r *http.Request) (aborted bool) {
 		}
 	}()
 	l.dispatch(q, r)
+	q.answering(http.StatusOK) // of a handler that wrote nothing
 	return false
 }
 
@@ -143,27 +144,28 @@ func (s *Server) bug(v any, args ...any) {
 }
 
 func (l *httpListener) dispatch(q *request, r *http.Request) {
+	rpc := isGRPC(r) && l.rpc != nil
+	if hasBody(r) && !rpc {
+		q.awaitBody()
+	}
 	if l.s.cors(q, r) {
 		return
 	}
 	if !l.s.web.admit(q, r) {
 		return
 	}
-	if isGRPC(r) && l.rpc != nil {
+	if rpc {
 		l.serveGRPC(q, r)
 		return
 	}
-	if r.Body != nil && r.Body != http.NoBody {
-		// Only with a body: net/http watches a request without one for a lost
-		// client, and a deadline would look like that.
-		_ = http.NewResponseController(q.ResponseWriter).SetReadDeadline(q.began.Add(l.s.cfg.RequestTimeout))
-	}
 	r2 := r.WithContext(context.WithValue(r.Context(), requestKey{}, q))
-	if r.Body != nil && r.Body != http.NoBody {
+	if hasBody(r) {
 		r2.Body = countedBody{q}
 	}
 	l.mux.ServeHTTP(q, normalized(r2))
 }
+
+func hasBody(r *http.Request) bool { return r.Body != nil && r.Body != http.NoBody }
 
 func isGRPC(r *http.Request) bool {
 	return r.ProtoMajor == 2 && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")

@@ -26,6 +26,7 @@ type request struct {
 
 	in, out  int64         // body bytes
 	body     io.ReadCloser // what the client sends
+	arriving bool          // a read deadline is set for the body, of which there may be more
 	reserved int64         // bytes taken from the budget
 }
 
@@ -37,17 +38,38 @@ func requestOf(ctx context.Context) *request {
 	return q
 }
 
+// awaitBody gives the body, or what is left of it, the request time-out from
+// now on. It is for net/http to lift the deadline, which it does when it reaches
+// the end of the body and starts to watch for a lost client. Nobody else may
+// set one after that: it would look like one, and cancel the context of this
+// request and of all later ones on the connection.
+func (q *request) awaitBody() {
+	q.arriving = true
+	_ = http.NewResponseController(q.ResponseWriter).SetReadDeadline(time.Now().Add(q.l.s.cfg.RequestTimeout))
+}
+
+// answering notes the status of an answer that is about to begin. Before it
+// sends one, net/http reads what the handler has left of the body, and needs
+// time to: after a long computation the deadline may have passed.
+func (q *request) answering(code int) {
+	if q.code != 0 {
+		return
+	}
+	q.code = code
+	if q.arriving {
+		q.awaitBody()
+	}
+}
+
 func (q *request) WriteHeader(code int) {
-	if q.code == 0 && code >= 200 {
-		q.code = code
+	if code >= 200 {
+		q.answering(code)
 	}
 	q.ResponseWriter.WriteHeader(code)
 }
 
 func (q *request) Write(p []byte) (int, error) {
-	if q.code == 0 {
-		q.code = http.StatusOK
-	}
+	q.answering(http.StatusOK)
 	n, err := q.ResponseWriter.Write(p)
 	q.out += int64(n)
 	return n, err
@@ -55,9 +77,7 @@ func (q *request) Write(p []byte) (int, error) {
 
 // FlushError is what http.ResponseController calls.
 func (q *request) FlushError() error {
-	if q.code == 0 {
-		q.code = http.StatusOK
-	}
+	q.answering(http.StatusOK)
 	return http.NewResponseController(q.ResponseWriter).Flush()
 }
 
@@ -82,6 +102,9 @@ type countedBody struct{ q *request }
 func (b countedBody) Read(p []byte) (int, error) {
 	n, err := b.q.body.Read(p)
 	b.q.in += int64(n)
+	if err != nil && b.q.arriving { // never of gRPC, which reads in another goroutine
+		b.q.arriving = false // at its end, or too late
+	}
 	return n, err
 }
 

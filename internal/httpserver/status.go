@@ -70,6 +70,17 @@ func clientGone(err error) bool {
 	return !classified && errors.Is(err, context.Canceled)
 }
 
+// AskRetry returns err, or around a cancellation that Status answers with 499
+// an Unavailable error. Doors for data use it: their senders drop what was
+// answered with any other 4xx than 429, and the answer does reach them when it
+// was not they who cancelled.
+func AskRetry(err error) error {
+	if clientGone(err) {
+		return fault.New(fault.Unavailable, "the request was cancelled before it was stored: %w", err)
+	}
+	return err
+}
+
 // maxGRPCMessage bounds the text of a gRPC status, in bytes: it travels in a
 // header, which clients bound.
 const maxGRPCMessage = 4 << 10

@@ -52,6 +52,16 @@ func TestStatusTable(t *testing.T) {
 	require.Equal(t, codes.NotFound, GRPCStatus(status.Error(codes.NotFound, "x")).Code(), "a status stays")
 }
 
+func TestAskRetry(t *testing.T) {
+	err := AskRetry(fmt.Errorf("append: %w", context.Canceled))
+	require.Equal(t, 503, Status(err))
+	require.Equal(t, codes.Unavailable, GRPCStatus(err).Code())
+	require.ErrorIs(t, err, context.Canceled)
+	for _, err := range []error{nil, errors.New("x"), fault.New(fault.Invalid, "x: %w", context.Canceled), context.DeadlineExceeded} {
+		require.Equal(t, err, AskRetry(err))
+	}
+}
+
 func TestGRPCTextIsAlwaysSendable(t *testing.T) {
 	for _, s := range []string{"\xff", strings.Repeat("ä", maxGRPCMessage), "plain"} {
 		got := GRPCStatus(fault.New(fault.Limited, "%s", s)).Message()

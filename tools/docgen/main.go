@@ -1,4 +1,5 @@
-// Command docgen rewrites the pages of docs/generated from the sources:
+// Command docgen rewrites the pages of docs/generated, and the list of what the
+// binary links, from the sources:
 //
 //	go run ./tools/docgen
 //
@@ -7,22 +8,27 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 )
 
 // pages are the tests that own the pages.
 var pages = []struct{ file, pkg, test string }{
+	{"deps.txt", "./cmd/signalbox", "^TestDeps$"},
 	{"config.md", "./tools/docgen/pages", "^TestConfigPage$"},
 	{"flags.md", "./cmd/signalbox", "^TestFlagsPage$"},
 	{"metrics.md", "./internal/app", "^TestMetricsPage$"},
 }
 
 func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
 	failed := false
 	for _, p := range pages {
-		cmd := exec.Command("go", "test", p.pkg, "-count=1", "-run", p.test, "-update")
+		cmd := exec.CommandContext(ctx, "go", "test", p.pkg, "-count=1", "-run", p.test, "-update")
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		if err := cmd.Run(); err != nil {
 			fmt.Fprintf(os.Stderr, "docgen: %s: %v\n", p.file, err)

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"sort"
@@ -20,7 +22,9 @@ func main() {
 	each := flag.Duration("time", 5*time.Second, "how long to run each target")
 	only := flag.String("run", "", "only targets whose name contains this")
 	flag.Parse()
-	if err := run(*each, *only); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *each, *only); err != nil {
 		fmt.Fprintln(os.Stderr, "fuzzall:", err)
 		os.Exit(1)
 	}
@@ -28,7 +32,7 @@ func main() {
 
 type job struct{ dir, name string }
 
-func run(each time.Duration, only string) error {
+func run(ctx context.Context, each time.Duration, only string) error {
 	var jobs []job
 	err := filepath.WalkDir(".", func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
@@ -51,8 +55,11 @@ func run(each time.Duration, only string) error {
 	sort.Slice(jobs, func(i, j int) bool { return jobs[i].dir+jobs[i].name < jobs[j].dir+jobs[j].name })
 	var failed []string
 	for i, j := range jobs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		fmt.Printf("[%d/%d] %s %s\n", i+1, len(jobs), j.dir, j.name)
-		cmd := exec.Command("go", "test", "-run", "^$", "-fuzz", "^"+j.name+"$", "-fuzztime", each.String(), j.dir)
+		cmd := exec.CommandContext(ctx, "go", "test", "-run", "^$", "-fuzz", "^"+j.name+"$", "-fuzztime", each.String(), j.dir)
 		out, err := cmd.CombinedOutput()
 		if err != nil {
 			fmt.Printf("%s\n", out)

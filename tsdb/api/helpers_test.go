@@ -148,7 +148,7 @@ func write(t *testing.T, db storage.AppendableV2, id tenant.ID, samples ...sampl
 
 func (s *server) meta(t *testing.T, name string, m metadata.Metadata) {
 	t.Helper()
-	require.NoError(t, s.db.SetMetadata(t.Context(), name, m))
+	require.NoError(t, s.db.SetMetadata(t.Context(), map[string][]metadata.Metadata{name: {m}}))
 }
 
 // base is a full minute in the recent past, so that nothing is out of bounds.
