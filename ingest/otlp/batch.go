@@ -22,6 +22,8 @@ type batch struct {
 	rec      recorder
 	tx       *deltaTx // nil when the request has no delta metric that is added up
 	received int      // data points seen
+	sizes    sizes    // of the point that is being checked
+	built    int64    // bytes of labels that the points kept so far need
 	refusals tally
 }
 
@@ -35,7 +37,7 @@ func (b *batch) release() {
 	b.conv.Reset(nil)
 	b.rec.reset()
 	b.refusals.reset()
-	b.received, b.tx = 0, nil
+	b.received, b.built, b.sizes, b.tx = 0, 0, sizes{}, nil
 	b.h.batches.Put(b)
 }
 

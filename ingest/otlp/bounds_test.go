@@ -104,6 +104,25 @@ func TestLongestTextsAreTaken(t *testing.T) {
 	r.mustConsume(t, md)
 }
 
+// One point may stand for millions of series, each with all the labels.
+func TestLabelsOfARequestAreBounded(t *testing.T) {
+	const buckets = 100_000
+	bounds := make([]float64, buckets)
+	for i := range bounds {
+		bounds[i] = float64(i)
+	}
+	h := New(discard{}, DefaultConfig(), Options{})
+	md := one(gauge("good", 1), "service.name", strings.Repeat("x", maxTextBytes))
+	explicitHistogram("huge", cumulative, 0, 1, bounds, make([]uint64, buckets+1)...)(another(md))
+	n, err := h.Consume(t.Context(), md)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	r := &rig{Handler: h}
+	require.Equal(t, 1.0, r.counter(t, h.m.refused.WithLabelValues("too_many_label_bytes")))
+	require.Equal(t, 1.0, r.counter(t, h.m.accepted))
+	r.mustConsume(t, one(gauge("good", 1))) // the next request starts from nothing
+}
+
 func TestExemplarTextsAreBounded(t *testing.T) {
 	r := newRig(t)
 	md := one(sum("c", "1", true, cumulative, 0, 1, 5))

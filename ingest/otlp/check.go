@@ -64,6 +64,7 @@ func (b *batch) checkPoints(m pmetric.Metric, bad *fault.Error) (empty bool) {
 
 // checkMetric checks what all points of a metric share.
 func (b *batch) checkMetric(m pmetric.Metric) *fault.Error {
+	b.sizes.metric = len(m.Name()) + len(m.Unit())
 	if len(m.Name()) > maxTextBytes || len(m.Unit()) > maxTextBytes {
 		return fault.Refuse("metric_name_too_long", "the name has %d bytes and the unit %d, the limit is %d", len(m.Name()), len(m.Unit()), maxTextBytes)
 	}

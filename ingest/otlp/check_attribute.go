@@ -18,7 +18,23 @@ const (
 	maxTextBytes   = 1 << 20 // of a name or value
 	maxEntityBytes = 8 << 20 // of all attributes of one point, exemplar, resource or scope
 	maxAttributes  = 1 << 10 // of the same
+	// maxLabelBytes bounds the labels that one request makes us build, each
+	// sample's counted anew: a resource of megabytes over a million points, or a
+	// histogram of a million buckets, would keep us busy for hours.
+	maxLabelBytes = 32 << 30
 )
+
+// sizes are the bytes that the labels of the point at hand come from.
+type sizes struct{ resource, scope, metric, point int }
+
+// build counts the labels of a point's samples.
+func (b *batch) build(samples int) *fault.Error {
+	b.built += int64(samples) * int64(b.sizes.resource+b.sizes.scope+b.sizes.metric+b.sizes.point)
+	if b.built > maxLabelBytes {
+		return fault.Refuse("too_many_label_bytes", "the samples of the request have more than %d bytes of labels: send smaller ones", int64(maxLabelBytes))
+	}
+	return nil
+}
 
 // maxShownBytes is how much of a sender's name a refusal repeats.
 const maxShownBytes = 100
@@ -27,14 +43,15 @@ const maxShownBytes = 100
 // identity of all points under it. A name that no label can be made of is
 // dropped.
 func (b *batch) checkEntity(attrs pcommon.Map) *fault.Error {
-	bad := checkTexts(attrs)
+	sum, bad := checkTexts(attrs)
+	b.sizes.resource = sum
 	attrs.RemoveIf(func(k string, _ pcommon.Value) bool { return len(k) > maxTextBytes || !b.canBeLabel(k) })
 	return bad
 }
 
 // checkScope checks a scope, which may become labels, too.
 func (b *batch) checkScope(sm pmetric.ScopeMetrics) *fault.Error {
-	s := sm.Scope()
+	s, texts := sm.Scope(), 0
 	for _, text := range []string{s.Name(), s.Version(), sm.SchemaUrl()} {
 		if len(text) > maxTextBytes {
 			return fault.Refuse("scope_too_long", "the name, version or schema URL of the scope has %d bytes, the limit is %d", len(text), maxTextBytes)
@@ -42,15 +59,20 @@ func (b *batch) checkScope(sm pmetric.ScopeMetrics) *fault.Error {
 		if !utf8.ValidString(text) {
 			return fault.Refuse("invalid_utf8", "the scope is not valid UTF-8")
 		}
+		texts += len(text)
 	}
-	return checkTexts(s.Attributes())
+	sum, bad := checkTexts(s.Attributes())
+	b.sizes.scope = texts + sum
+	return bad
 }
 
 // checkAttributes checks the attributes of a data point.
 func (b *batch) checkAttributes(attrs pcommon.Map) *fault.Error {
-	if e := checkTexts(attrs); e != nil {
+	sum, e := checkTexts(attrs)
+	if e != nil {
 		return e
 	}
+	b.sizes.point = sum
 	for k := range attrs.All() {
 		if !b.canBeLabel(k) {
 			return fault.Refuse("bad_attribute_name", "no label name can be made of the attribute %q", clean(k, maxShownBytes))
@@ -83,21 +105,21 @@ func checkUnique(attrs pcommon.Map) *fault.Error {
 }
 
 // checkTexts checks the names and values of attributes, and how many they are.
-func checkTexts(attrs pcommon.Map) *fault.Error {
+// It returns the sum of their bytes as text.
+func checkTexts(attrs pcommon.Map) (sum int, bad *fault.Error) {
 	if attrs.Len() > maxAttributes {
-		return fault.Refuse("too_many_attributes", "there are %d attributes, the limit is %d", attrs.Len(), maxAttributes)
+		return 0, fault.Refuse("too_many_attributes", "there are %d attributes, the limit is %d", attrs.Len(), maxAttributes)
 	}
-	sum := 0
 	for k, v := range attrs.All() {
 		size, e := checkText(k, v)
 		if e != nil {
-			return e
+			return 0, e
 		}
 		if sum += len(k) + size; sum > maxEntityBytes {
-			return fault.Refuse("attributes_too_long", "the attributes have more than %d bytes together", maxEntityBytes)
+			return 0, fault.Refuse("attributes_too_long", "the attributes have more than %d bytes together", maxEntityBytes)
 		}
 	}
-	return nil
+	return sum, nil
 }
 
 // checkText checks one attribute and returns the length of its value as text.

@@ -17,7 +17,8 @@ func (b *batch) checkExemplars(es pmetric.ExemplarSlice, end pcommon.Timestamp, 
 		return
 	}
 	es.RemoveIf(func(e pmetric.Exemplar) bool {
-		bad := e.ValueType() == pmetric.ExemplarValueTypeEmpty || checkTexts(e.FilteredAttributes()) != nil
+		_, wrong := checkTexts(e.FilteredAttributes())
+		bad := wrong != nil || e.ValueType() == pmetric.ExemplarValueTypeEmpty
 		for k := range e.FilteredAttributes().All() {
 			bad = bad || k == ""
 		}

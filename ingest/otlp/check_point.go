@@ -15,6 +15,9 @@ import (
 // keep notes what became of one point and reports whether to take it out.
 func (b *batch) keep(m pmetric.Metric, bad *fault.Error, p planned) (remove bool) {
 	b.received++
+	if bad == nil {
+		bad = b.build(p.samples)
+	}
 	if bad != nil {
 		b.refusals.add(m.Name(), bad)
 		return true
