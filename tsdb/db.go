@@ -133,6 +133,9 @@ func (db *DB) Load(ctx context.Context) error {
 	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if db.mu.closed {
+		return errClosed
+	}
 	db.mu.loaded = true
 	return nil
 }

@@ -65,7 +65,7 @@ func stepFor(d time.Duration) time.Duration {
 		}
 	}
 	const day = 24 * time.Hour
-	return (d/250/day + 1) * day
+	return (d/250/day + 1) * day //nolint:durationcheck // a count of days times a day
 }
 
 // stamp is a time as people read it, in the local zone.

@@ -150,7 +150,7 @@ func (s *server) wait(up <-chan error) error {
 	defer limit.Stop()
 	for {
 		select {
-		case <-up:
+		case _ = <-up: //nolint:staticcheck // errcheck wants it written out
 			return nil // why it ended is known: it was told to
 		case <-limit.C:
 			return errors.New("the write-ahead log was still being read; ended without waiting, which loses nothing")

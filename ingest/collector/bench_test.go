@@ -88,7 +88,7 @@ func nullDoor(b testing.TB, _ *atomic.Int64) string {
 			return err
 		}
 		return s.SendMsg(&unread{})
-	}), grpc.ForceServerCodec(nullCodec{})) //nolint:staticcheck // the stable way to skip decoding
+	}), grpc.ForceServerCodec(nullCodec{}))
 	return serve(b, srv)
 }
 
@@ -101,7 +101,7 @@ func (nullCodec) Unmarshal([]byte, any) error { return nil }
 func (nullCodec) Name() string                { return "proto" }
 
 func serve(b testing.TB, srv *grpc.Server) string {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a benchmark
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	done := make(chan struct{})
 	go func() {

@@ -150,7 +150,7 @@ service: {pipelines: {traces: {receivers: [zipkin]}, logs: {receivers: [otlp]}}}
 		require.Equal(t, tc.code, s.Code(), "%v", err)
 		hasRetry := slices.ContainsFunc(s.Proto().GetDetails(), func(a *anypb.Any) bool { return strings.HasSuffix(a.GetTypeUrl(), "RetryInfo") })
 		require.Equal(t, tc.retry, hasRetry, "%v", err)
-		resp, err := http.Post("http://"+otlpHTTP+"/v1/logs", "application/x-protobuf", bytes.NewReader(body)) //nolint:noctx // a test
+		resp, err := http.Post("http://"+otlpHTTP+"/v1/logs", "application/x-protobuf", bytes.NewReader(body))
 		require.NoError(t, err)
 		require.NoError(t, resp.Body.Close())
 		require.Equal(t, tc.http, resp.StatusCode, "%v", tc.err)
@@ -193,7 +193,7 @@ processors:
   transform: {metric_statements: ['set(metric.name, "renamed") where metric.name == "hits"', 'set(datapoint.attributes["via"], "statsd")']}
   batch: {timeout: 10ms}
 service: {pipelines: {metrics: {receivers: [statsd], processors: [transform, batch]}}}`, "ADDR", addr), st.sinks())
-	conn, err := net.Dial("udp", addr) //nolint:noctx // a test
+	conn, err := net.Dial("udp", addr)
 	require.NoError(t, err)
 	defer conn.Close()
 	_, err = conn.Write([]byte("hits:3|c|#env:prod\nnonsense\ntemp:20.5|g"))

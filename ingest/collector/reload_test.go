@@ -40,7 +40,7 @@ func TestReloadOnTheSamePort(t *testing.T) {
 	require.Equal(t, 1.0, r.value(t, "otelcol_receiver_accepted_spans"), "the counters are the new generation's")
 
 	require.NoError(t, r.Apply(ctx, DefaultConfig()))
-	_, err := net.Dial("tcp", addr) //nolint:noctx // a test
+	_, err := net.Dial("tcp", addr)
 	require.Error(t, err, "nothing listens")
 	require.Zero(t, r.value(t, "signalbox_collector_pipelines"))
 	require.NoError(t, r.Apply(ctx, parse(t, renaming, "ADDR", addr, "NAME", "three")))
@@ -73,7 +73,7 @@ service: {pipelines: {traces: {receivers: [zipkin], processors: [tail_sampling]}
 	}
 	require.Equal(t, 2.0, r.value(t, "signalbox_collector_reloads_total", "invalid"))
 
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	err = r.Apply(ctx, parse(t, good, "ADDR", taken.Addr().String()))
@@ -88,7 +88,7 @@ service: {pipelines: {traces: {receivers: [zipkin], processors: [tail_sampling]}
 }
 
 func TestStartOnATakenPort(t *testing.T) {
-	taken, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer taken.Close()
 	other := freeTCP(t)
@@ -99,7 +99,7 @@ service: {pipelines: {traces: {receivers: [zipkin, zipkin/2]}, metrics: {receive
 	err = c.Start(context.Background())
 	require.Equal(t, fault.Unavailable, fault.ClassOf(err))
 	require.ErrorContains(t, err, "zipkin")
-	_, err = net.Dial("tcp", other) //nolint:noctx // a test
+	_, err = net.Dial("tcp", other)
 	require.Error(t, err, "nothing is left running")
 	require.NoError(t, c.Stop(context.Background()))
 	require.NoError(t, c.Stop(context.Background()))

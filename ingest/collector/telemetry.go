@@ -53,7 +53,7 @@ func newTelemetry(log *zap.Logger) (*telemetryParts, error) {
 	// The names are those of a stock Collector (no _total, no unit), so that its
 	// dashboards and alerts fit.
 	exp, err := otelprom.New(otelprom.WithRegisterer(&reg), otelprom.WithoutTargetInfo(), otelprom.WithoutScopeInfo(),
-		otelprom.WithoutUnits(), otelprom.WithoutCounterSuffixes())
+		otelprom.WithoutUnits(), otelprom.WithoutCounterSuffixes()) //nolint:staticcheck // one option for both would need another module
 	if err != nil {
 		return nil, err
 	}

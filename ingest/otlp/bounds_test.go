@@ -140,7 +140,6 @@ func TestExemplarTextsAreBounded(t *testing.T) {
 
 // panicking is a sink that panics at one of its methods while at says so.
 type panicking struct {
-	discard
 	at         string
 	rolledBack int
 }

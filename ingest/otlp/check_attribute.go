@@ -130,7 +130,7 @@ func checkText(k string, v pcommon.Value) (int, *fault.Error) {
 	if !utf8.ValidString(k) {
 		return 0, fault.Refuse("invalid_utf8", "the attribute name %q is not valid UTF-8", clean(k, maxShownBytes))
 	}
-	size := 0
+	var size int
 	switch v.Type() {
 	case pcommon.ValueTypeStr:
 		size = len(v.Str())

@@ -257,6 +257,6 @@ func TestForgottenReferences(t *testing.T) {
 		require.NotEqual(t, before[0].ref, after[0].ref)
 		send()
 		require.Equal(t, parsed, d.parsed, "the new reference is cached")
-		require.Zero(t, len(d.h.refusedReasons(t)), "asking for labels is no refusal")
+		require.Empty(t, d.h.refusedReasons(t), "asking for labels is no refusal")
 	}
 }

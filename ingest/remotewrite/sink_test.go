@@ -2,6 +2,7 @@ package remotewrite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -152,7 +153,7 @@ func (a *recording) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64,
 	}
 	if a.r.verdict != nil {
 		if err := a.r.verdict(w); err != nil {
-			if _, partial := err.(*storage.AppendPartialError); !partial {
+			if _, partial := errors.AsType[*storage.AppendPartialError](err); !partial {
 				return 0, err
 			}
 			a.rows = append(a.rows, w)

@@ -4,7 +4,6 @@ import (
 	"sort"
 
 	"github.com/prometheus/prometheus/discovery"
-
 	// Each import registers its *_sd_configs keys with Prometheus' configuration.
 	_ "github.com/prometheus/prometheus/discovery/aws"
 	_ "github.com/prometheus/prometheus/discovery/consul"

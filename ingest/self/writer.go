@@ -152,6 +152,6 @@ func (w *Writer) logLimited(msg string, err error) {
 		w.unlogged++
 		return
 	}
-	w.logger.Warn(msg, "err", err, "not_logged", w.unlogged)
+	w.logger.Warn(msg, "err", err, "not_logged", w.unlogged) //nolint:sloglint // both callers pass constants
 	w.lastLog, w.unlogged = time.Now(), 0
 }

@@ -161,7 +161,7 @@ func (a *App) Start(ctx context.Context) error {
 	}()
 	a.closers.Add("http server", func(ctx context.Context) error {
 		err := a.server.Shutdown(ctx)
-		<-serving
+		<-serving //nolint:errcheck // Serve reports through fail
 		return err
 	})
 	if err := a.db.Load(ctx); err != nil {

@@ -76,6 +76,12 @@ func (a *App) Reload(cfg *config.Config) error {
 		return err
 	}
 	a.log.Info("configuration reloaded")
+	// Last, so that the lines above are seen whatever the new level is.
+	if a.opts.Log != nil {
+		if err := a.opts.Log.SetLevel(cfg.Log.Level); err != nil {
+			a.log.Error("set the log level", "err", err)
+		}
+	}
 	return nil
 }
 
@@ -98,11 +104,6 @@ func (a *App) reload(cfg *config.Config) error {
 	// From here on the new configuration is in force; what fails below was
 	// checked before and is a defect of ours.
 	a.cfg.Store(cfg)
-	if a.opts.Log != nil {
-		if err := a.opts.Log.SetLevel(cfg.Log.Level); err != nil {
-			a.log.Error("set the log level", "err", err)
-		}
-	}
 	if err := a.db.ApplyLimits(); err != nil {
 		a.log.Error("apply limits", "err", err)
 	}

@@ -47,7 +47,7 @@ func Faults(err error) []error {
 	if _, ok := err.(*Fault); ok { //nolint:errorlint // the node itself is asked for, not its chain
 		return []error{err}
 	}
-	if j, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // as above
+	if j, ok := err.(interface{ Unwrap() []error }); ok {
 		var all []error
 		for _, e := range j.Unwrap() {
 			all = append(all, Faults(e)...)

@@ -277,7 +277,7 @@ func TestReadAllReservesWhatItHolds(t *testing.T) {
 			require.ErrorIs(t, err, errLimit)
 		} else {
 			require.NoError(t, err)
-			require.EqualValues(t, size, len(b))
+			require.Len(t, b, int(size))
 		}
 		require.LessOrEqual(t, held, max(8*size, 8*min(max(hint, 0), believed), 64<<10), "memory follows what arrives")
 		putBuffer(b)

@@ -204,6 +204,7 @@ func TestMaxConnections(t *testing.T) {
 	third := dial(t, s.Addr(Main))
 	resp, err := http.ReadResponse(bufio.NewReader(third), nil)
 	require.NoError(t, err)
+	defer resp.Body.Close()
 	require.Equal(t, 503, resp.StatusCode)
 	require.Equal(t, "1", resp.Header.Get("Retry-After"))
 	b, err := io.ReadAll(resp.Body)

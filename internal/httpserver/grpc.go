@@ -42,7 +42,6 @@ func newGRPCListener(s *Server, option, addr string) *grpcListener {
 		}),
 		// SDKs ping more often than gRPC's default allows, and without calls.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
-		grpc.SharedWriteBuffer(true),
 	)
 	if cfg := s.web.tlsConfig(true, false); cfg != nil {
 		opts = append(opts, grpc.Creds(credentials.NewTLS(cfg)))

@@ -73,13 +73,13 @@ func routeName(pattern string) string {
 
 func (l *httpListener) serve(ctx context.Context) error {
 	l.srv.BaseContext = func(net.Listener) context.Context { return ctx }
-	err := error(nil)
+	var err error
 	if l.s.web.tlsOn() {
 		err = l.srv.ServeTLS(l.ln, "", "")
 	} else {
 		err = l.srv.Serve(l.ln)
 	}
-	if err == http.ErrServerClosed { //nolint:errorlint // the documented sentinel
+	if err == http.ErrServerClosed {
 		return nil
 	}
 	return err
@@ -121,7 +121,7 @@ func (l *httpListener) protect(q *request, r *http.Request) (aborted bool) {
 		v := recover()
 		switch {
 		case v == nil:
-		case v == http.ErrAbortHandler:
+		case v == http.ErrAbortHandler: //nolint:errorlint // a value of panic, compared as net/http does
 			aborted = true
 		default:
 			l.s.bug(v, "method", r.Method, "route", q.route)

@@ -327,7 +327,7 @@ func TestTooManyRequests(t *testing.T) {
 	c := client(t, nil)
 	results := make(chan int, 2)
 	for range 2 {
-		go func() { results <- do(t, c, "GET", s.url+"/slow", "").StatusCode }()
+		go func() { results <- do(t, c, "GET", s.url+"/slow", "").StatusCode }() //nolint:testifylint // a failure there fails the wait below
 		<-entered
 	}
 	a := do(t, c, "GET", s.url+"/slow", "")

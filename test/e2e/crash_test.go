@@ -59,7 +59,7 @@ func startLoad(t *testing.T, s *server, round int) *load {
 					}
 					continue
 				}
-				resp.Body.Close()
+				_ = resp.Body.Close()
 				if resp.StatusCode == 204 {
 					l.acked[w].Store((i + 1) * perRequest)
 				} else {

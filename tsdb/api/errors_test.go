@@ -289,7 +289,7 @@ func TestCancelAndQueue(t *testing.T) {
 		o.Store = store
 	})
 	running := make(chan answer)
-	go func() { running <- s.get(t, "/api/v1/query_range?query=up&start=0&end=60&step=15") }()
+	go func() { running <- s.get(t, "/api/v1/query_range?query=up&start=0&end=60&step=15") }() //nolint:testifylint // a failure there fails the wait below
 	<-store.entered
 
 	got := s.get(t, "/api/v1/query?query=up")

@@ -41,7 +41,7 @@ func (a *API) federate(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	format := expfmt.NegotiateIncludingOpenMetrics(r.Header)
+	format := expfmt.NegotiateIncludingOpenMetrics(r.Header) //nolint:staticcheck // the formats that federation has always offered
 	samples, err := a.newestSamples(r, sets, format)
 	if err != nil {
 		a.metrics.federateErrors.Inc()
